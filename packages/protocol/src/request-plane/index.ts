@@ -1,1 +1,2 @@
-export {};
+export * from "./annotated.ts";
+export * from "./body-codec.ts";

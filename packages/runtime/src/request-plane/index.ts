@@ -1,1 +1,4 @@
-export {};
+// The request plane: requests over NATS or TCP, answers over a connection that the worker opens back to the caller.
+export * from "./handler.ts";
+export * from "./call.ts";
+export * from "./request-plane-config.ts";
