@@ -1,1 +1,5 @@
-export {};
+export * from "./config.ts";
+export * from "./log.ts";
+export * from "./metrics.ts";
+export * from "./nearest-name.ts";
+export * from "./runtime-fields.ts";
