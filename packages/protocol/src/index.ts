@@ -2,6 +2,7 @@
 export * from "./u64.ts";
 export * from "./ids.ts";
 export * from "./json.ts";
+export * from "./json-splice.ts";
 export * from "./msgpack.ts";
 export * from "./errors.ts";
 export * from "./names.ts";
