@@ -1,1 +1,5 @@
+export * from "./backoff.ts";
+export * from "./bounded-queue.ts";
 export * from "./clock.ts";
+export * from "./deadline.ts";
+export * from "./lru.ts";
