@@ -1,0 +1,1 @@
+export { type Child, type ChildOptions, describeExit, type Environment, type ExitStatus, startChild } from "@mm-router/runtime";
