@@ -42,7 +42,7 @@ describe("data frames of real workers", () => {
   });
 
   it("are written by us byte for byte, but for floats like 1e300, which JavaScript spells otherwise", () => {
-    for (const vector of dataFrames.filter(({ body_text }) => body_text !== null && !body_text.includes("1e300"))) {
+    for (const vector of dataFrames.filter(({ body_text }) => body_text !== null && !/e\+?300/.test(body_text))) {
       const { item, final } = decodeDataFrame("json", Buffer.from(vector.body_hex, "hex"));
       expect((final ? encodeFinal("json") : encodeItem("json", item!)).toString()).toBe(vector.body_text);
     }

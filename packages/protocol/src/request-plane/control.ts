@@ -33,7 +33,7 @@ export interface RequestControl {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-export interface Envelope {
+export interface RequestEnvelope {
   readonly control: RequestControl;
   readonly codec: BodyCodec;
   readonly body: Buffer;
@@ -70,7 +70,7 @@ export function encodeControl(control: RequestControl): string {
 }
 
 /** Control message and body as the bytes of a request. */
-export function encodeEnvelope(control: RequestControl, body: Uint8Array): Buffer {
+export function encodeRequestEnvelope(control: RequestControl, body: Uint8Array): Buffer {
   return encodeTwoPart(Buffer.from(encodeControl(control)), body);
 }
 
@@ -99,7 +99,7 @@ export function decodeControl(header: Uint8Array): RequestControl {
  *
  * @throws AppError as `decodeControl`; `protocol_error` when the bytes are not exactly one frame within `limits`
  */
-export function decodeEnvelope(bytes: Uint8Array, limits: TwoPartLimits): Envelope {
+export function decodeRequestEnvelope(bytes: Uint8Array, limits: TwoPartLimits): RequestEnvelope {
   const { header, body } = decodeTwoPart(bytes, limits);
   const control = decodeControl(header);
   return { control, codec: control.payloadCodec ?? "json", body };

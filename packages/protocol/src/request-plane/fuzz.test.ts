@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { AppError } from "../errors.ts";
 import { decodeDataFrame } from "./annotated.ts";
 import { decodeCallerControl, decodeHandshake, decodePrologue } from "./call-home.ts";
-import { decodeEnvelope } from "./control.ts";
+import { decodeRequestEnvelope } from "./control.ts";
 import { AckDecoder, decodeTcpHeaders, TcpRequestDecoder } from "./tcp-frame.ts";
 import { TwoPartDecoder } from "./two-part.ts";
 import { errorOf } from "./worker-error.ts";
@@ -78,7 +78,7 @@ function readStream(bytes: Buffer): void {
 function readRequests(bytes: Buffer): void {
   for (const request of new TcpRequestDecoder(limits).push(bytes)) {
     survives(() => void decodeTcpHeaders(request.headers));
-    survives(() => void decodeEnvelope(request.envelope, limits));
+    survives(() => void decodeRequestEnvelope(request.envelope, limits));
   }
 }
 
@@ -90,7 +90,7 @@ describe("10 000 hostile inputs", () => {
       const hostile = index % 2 === 0 ? mutated(source) : noise();
       survives(() => readStream(hostile));
       survives(() => readRequests(hostile));
-      survives(() => void decodeEnvelope(hostile, limits));
+      survives(() => void decodeRequestEnvelope(hostile, limits));
       survives(() => void new AckDecoder().push(hostile));
       if (frames === streamFrames) expect(new TwoPartDecoder(limits).push(source)).toHaveLength(1);
       else expect(new TcpRequestDecoder(limits).push(source)).toHaveLength(1);

@@ -3,7 +3,7 @@ import { golden } from "@mm-router/testkit/golden";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AppError } from "../errors.ts";
-import { decodeEnvelope, encodeControl, encodeEnvelope } from "./control.ts";
+import { decodeRequestEnvelope, encodeControl, encodeRequestEnvelope } from "./control.ts";
 import { AckDecoder, decodeTcpHeaders, encodeAck, encodeTcpRequest, encodeTcpRequestParts, TcpRequestDecoder } from "./tcp-frame.ts";
 
 interface Vector {
@@ -26,7 +26,7 @@ describe("request frames of real frontends", () => {
       expect(request!.path).toBe(vector.path);
       expect(request!.headers.toString()).toBe(vector.headers_text);
       expect(decodeTcpHeaders(request!.headers)).toEqual(JSON.parse(vector.headers_text));
-      const { control, codec, body } = decodeEnvelope(request!.envelope, limits);
+      const { control, codec, body } = decodeRequestEnvelope(request!.envelope, limits);
       const written = JSON.parse(vector.control_text);
       const info = JSON.parse(written.connection_info.info);
       expect(control).toMatchObject({ contextId: written.id, callHome: { address: info.address, subject: info.subject } });
@@ -38,10 +38,10 @@ describe("request frames of real frontends", () => {
   it("are written by us byte for byte, with and without payload_codec", () => {
     for (const vector of vectors) {
       const [request] = new TcpRequestDecoder(limits).push(Buffer.from(vector.hex, "hex"));
-      const { control, body } = decodeEnvelope(request!.envelope, limits);
+      const { control, body } = decodeRequestEnvelope(request!.envelope, limits);
       const { metadata: _none, ...sent } = control;
       expect(encodeControl(sent)).toBe(vector.control_text);
-      expect(encodeTcpRequestParts(vector.path, vector.headers_text, encodeEnvelope(sent, body)).toString("hex")).toBe(vector.hex);
+      expect(encodeTcpRequestParts(vector.path, vector.headers_text, encodeRequestEnvelope(sent, body)).toString("hex")).toBe(vector.hex);
     }
   });
 
