@@ -10,6 +10,7 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { AppError } from "../errors.ts";
+import { decodeAs } from "../schema.ts";
 import { type BodyCodec, decodeBody, encodeBody } from "./body-codec.ts";
 
 export interface Annotated {
@@ -41,9 +42,9 @@ export interface DataFrame {
 
 const errorSchema = z.looseObject({
   error_type: z.unknown().optional().transform(errorTypeOf),
-  message: z.string().catch(""),
   class: z.string().optional().catch(undefined),
   reason: z.string().optional().catch(undefined),
+  message: z.string().catch(""),
   diagnostic: z.string().optional().catch(undefined),
   public: z
     .looseObject({ type: z.string().catch("message"), message: z.string() })
@@ -67,9 +68,7 @@ const frameSchema = z.looseObject({ data: itemSchema.nullish(), complete_final: 
  * @throws AppError `protocol_error` when it is neither an item nor the end
  */
 export function decodeDataFrame(codec: BodyCodec, body: Uint8Array): DataFrame {
-  const result = frameSchema.safeParse(decodeBody(codec, body));
-  if (!result.success) throw new AppError("protocol_error", "data frame of a response stream is malformed", { cause: result.error });
-  const { data, complete_final: final } = result.data;
+  const { data, complete_final: final } = decodeAs(frameSchema, decodeBody(codec, body), "data frame of a response stream");
   if (!data && !final) throw new AppError("protocol_error", "data frame of a response stream has neither an item nor the end mark");
   return data ? { final, item: withoutNulls(data) } : { final };
 }

@@ -10,8 +10,8 @@
 // Source: captured from 0.7.1 … 1.6.1, all alike (endpoint-*.json). Real frontends cancel with kill and FIN.
 import { Buffer } from "node:buffer";
 import { z } from "zod";
-import { AppError } from "../errors.ts";
 import { parseJson, stringifyJson } from "../json.ts";
+import { decodeAs } from "../schema.ts";
 import { encodeControlFrame } from "./two-part.ts";
 
 const handshakeSchema = z.looseObject({ subject: z.string().min(1), stream_type: z.literal("response") });
@@ -35,7 +35,7 @@ export function encodeHandshake(subject: string): Buffer {
  * @throws AppError `protocol_error` when the header is no handshake of a response stream
  */
 export function decodeHandshake(header: Uint8Array): string {
-  return decodeWith(handshakeSchema, header, "handshake").subject;
+  return decodeAs(handshakeSchema, parseJson(header), "handshake").subject;
 }
 
 /** The second frame: null when the request is taken, else the reason why not. */
@@ -49,7 +49,7 @@ export function encodePrologue(error: string | null): Buffer {
  * @throws AppError `protocol_error` when the header is no prologue
  */
 export function decodePrologue(header: Uint8Array): string | null {
-  return decodeWith(prologueSchema, header, "prologue").error ?? null;
+  return decodeAs(prologueSchema, parseJson(header), "prologue").error ?? null;
 }
 
 /** True for the header of the sentinel frame. */
@@ -64,10 +64,4 @@ export function decodeCallerControl(header: Uint8Array): "stop" | "kill" {
 
 function textOf(header: Uint8Array): string {
   return Buffer.from(header.buffer, header.byteOffset, header.length).toString("utf8");
-}
-
-function decodeWith<T>(schema: z.ZodType<T>, header: Uint8Array, what: string): T {
-  const result = schema.safeParse(parseJson(header));
-  if (!result.success) throw new AppError("protocol_error", `${what} of a response stream is malformed`, { cause: result.error });
-  return result.data;
 }

@@ -12,6 +12,7 @@ import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { AppError } from "../errors.ts";
 import { parseJson, stringifyJson } from "../json.ts";
+import { decodeAs } from "../schema.ts";
 import type { BodyCodec } from "./body-codec.ts";
 import { decodeTwoPart, encodeTwoPart, type TwoPartLimits } from "./two-part.ts";
 
@@ -81,10 +82,10 @@ export function encodeRequestEnvelope(control: RequestControl, body: Uint8Array)
  *   `unsupported` for another response transport than `tcp_server` (1.6 has QUIC)
  */
 export function decodeControl(header: Uint8Array): RequestControl {
-  const control = check(controlSchema, parseJson(header), "control message");
+  const control = decodeAs(controlSchema, parseJson(header), "control message");
   const { transport } = control.connection_info;
   if (transport !== "tcp_server") throw new AppError("unsupported", `response transport ${transport} is not supported, only tcp_server`);
-  const info = check(infoSchema, parseJson(control.connection_info.info), "connection info");
+  const info = decodeAs(infoSchema, parseJson(control.connection_info.info), "connection info");
   if (info.context !== control.id) throw new AppError("protocol_error", "the context of the connection info is not the request's id");
   return {
     contextId: control.id,
@@ -103,13 +104,6 @@ export function decodeRequestEnvelope(bytes: Uint8Array, limits: TwoPartLimits):
   const { header, body } = decodeTwoPart(bytes, limits);
   const control = decodeControl(header);
   return { control, codec: control.payloadCodec ?? "json", body };
-}
-
-function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const path = result.error.issues[0]?.path.join(".") ?? "";
-  throw new AppError("protocol_error", `${what} is malformed at ${path || "its root"}`, { cause: result.error });
 }
 
 function textsOf(metadata: Record<string, unknown>): Record<string, string> {
