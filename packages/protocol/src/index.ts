@@ -5,6 +5,7 @@ export * from "./json.ts";
 export * from "./json-splice.ts";
 export * from "./msgpack.ts";
 export * from "./errors.ts";
+export * from "./schema.ts";
 export * from "./names.ts";
 export * from "./dialect.ts";
 export * from "./discovery/index.ts";

@@ -1,1 +1,2 @@
-export {};
+export * from "./instance.ts";
+export * from "./model-card.ts";

@@ -1,1 +1,3 @@
-export {};
+export * from "./preprocessed-request.ts";
+export * from "./engine-output.ts";
+export * from "./finish-reason.ts";
