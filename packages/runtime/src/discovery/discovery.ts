@@ -9,7 +9,7 @@
 // I3  After any doubt a watch lists again and tells the difference only.
 //
 // Implementations: etcd-discovery.ts, memory-discovery.ts; both pass discovery.suite.ts.
-import type { InstanceId } from "@mm-router/protocol";
+import { AppError, type InstanceId } from "@mm-router/protocol";
 
 export interface Discovery {
   /** The lease id, which is this process's instance id. Changes when the lease was lost (I1). */
@@ -74,4 +74,9 @@ export interface EtcdConfig {
   readonly leaseTtlS: number;
   /** Milliseconds for which the first connection may be tried. */
   readonly connectDeadlineMs: number;
+}
+
+/** What is pending when discovery is closed ends in this. */
+export function closedError(): AppError {
+  return new AppError("client_closed", "discovery was closed");
 }

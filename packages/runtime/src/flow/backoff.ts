@@ -2,7 +2,7 @@
 //
 //   ceiling   first, 2·first, 4·first, … max
 //   wait      ceiling/2 … ceiling, at random
-import { setTimeout as sleep } from "node:timers/promises";
+import { pause } from "./pause.ts";
 
 export interface BackoffOptions {
   /** Ceiling of the first wait, milliseconds. */
@@ -35,9 +35,8 @@ export class Backoff {
     this.#ceilingMs = this.#options.firstMs;
   }
 
-  /** Waits `next()` milliseconds. Resolves early, too, when `signal` aborts: the caller looks at it anyway. */
+  /** Waits `next()` milliseconds, or until `signal` aborts. Never rejects. */
   async wait(signal: AbortSignal): Promise<void> {
-    // The only rejection of this timer is the abort, which the caller asks the signal about.
-    await sleep(this.next(), undefined, { signal }).catch(() => {});
+    await pause(this.next(), signal);
   }
 }

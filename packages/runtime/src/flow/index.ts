@@ -3,3 +3,4 @@ export * from "./bounded-queue.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
 export * from "./lru.ts";
+export * from "./pause.ts";

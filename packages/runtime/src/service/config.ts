@@ -196,5 +196,5 @@ function isRequired(schema: z.ZodType): boolean {
 function defaultOf(schema: z.ZodType): string | undefined {
   const result = schema.safeParse(undefined);
   if (!result.success || result.data === undefined) return undefined;
-  return Array.isArray(result.data) ? result.data.join(",") : String(result.data);
+  return Array.isArray(result.data) ? result.data.join(",") : `${result.data as string | number | boolean}`;
 }
