@@ -80,6 +80,10 @@ export interface Dialect {
   readonly imageHash: "none" | "S1" | "S2" | "S3";
   /** A block that lies in an image's range but has no placeholder of it: its infos are dropped, or appended. */
   readonly padBlockWithoutRun: "dropped" | "appended";
+  /** Flags that make a worker publish KV events and metrics. */
+  readonly publishFlags: readonly string[];
+  /** The status server tells an endpoint's own readiness only when its environment says so. */
+  readonly endpointHealthIsOptIn: boolean;
 
   // KV events
   readonly eventNaming: EventNaming;
@@ -113,7 +117,7 @@ export interface Dialect {
   readonly hashesCacheSalt: boolean;
 
   // the upstream router
-  /** kv.md's two forms: `weight` = overlap_score_weight alone, `credit` = credit, scale and decay. */
+  /** Terms of the router's cost: `weight` = overlap_score_weight alone, `credit` = credit, scale and decay. */
   readonly costForm: "weight" | "credit";
   /** Among equal costs: the smaller tree, then random; or random. */
   readonly costTies: "tree-size" | "random";
@@ -181,6 +185,14 @@ const table: { readonly [fact in Exclude<keyof Dialect, "line">]: Steps<Dialect[
   imageHash: { "0.7": "none", "1.0": "S1", "1.2": "S2", "1.4": "S3" },
   // Seen: kv/pad.json.
   padBlockWithoutRun: { "0.7": "dropped", "1.5": "appended" },
+  // Seen: `--help` and start of each line's worker; the old flag is an alias with a warning from 1.4 on, and both in one from 1.6 on.
+  publishFlags: {
+    "0.7": ["--publish-events-and-metrics"],
+    "1.4": ["--publish-kv-events"],
+    "1.6": ["--publish-kv-events", "--publish-metrics"],
+  },
+  // Seen: 1.4 logs that the two variables are gone.
+  endpointHealthIsOptIn: { "0.7": true, "1.4": false },
 
   // Seen: kv/events-wire.json, all lines, for the rest of this group.
   eventNaming: { "0.7": "flat", "1.4": "scoped" },
