@@ -28,7 +28,7 @@ export function run(command, args, options = {}) {
 /** Installs the workspace when node_modules is missing or older than the lock file. Exits on failure. */
 export function ensureInstalled({ quiet = false } = {}) {
   if (existsSync(node) && read("node_modules/.pnpm/lock.yaml") === read("pnpm-lock.yaml")) return;
-  if (!quiet) console.error("mm-router: installing dependencies (once)…");
+  console.error("mm-router: installing dependencies (once)…");
   const status = run("npx", ["-y", pnpm, "install", "--frozen-lockfile", ...(quiet ? ["--silent"] : [])], {
     stdio: quiet ? ["ignore", "ignore", "inherit"] : "inherit",
   });

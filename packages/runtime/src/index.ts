@@ -7,3 +7,4 @@ export * from "./event-plane/index.ts";
 export * from "./service/index.ts";
 export * from "./model/index.ts";
 export * from "./flow/index.ts";
+export * from "./process/index.ts";
