@@ -1,0 +1,85 @@
+// `mmr doctor`: looks at the live system, says what is wrong and what to do. Exit code 1 when something is.
+import { AppError } from "@mm-router/protocol";
+import {
+  connectDiscovery,
+  createLogger,
+  type Discovery,
+  field,
+  helpText,
+  parseConfig,
+  runtimeConfigOf,
+  runtimeFields,
+  yesNo,
+} from "@mm-router/runtime";
+import { z } from "zod";
+import { clusterView } from "../doctor/cluster-view.ts";
+import { diagnose, type Finding } from "../doctor/diagnosis.ts";
+import { natsFindings } from "../doctor/nats-check.ts";
+
+const fields = {
+  ...runtimeFields,
+  namespace: field(z.string().default("default"), {
+    flag: "namespace",
+    env: ["NAMESPACE", "DYN_NAMESPACE"],
+    help: "Dynamo namespace to look at",
+  }),
+  component: field(z.string().default("mm_router"), { flag: "component", help: "component of mm-router" }),
+  downstreamComponent: field(z.string().default("trtllm"), {
+    flag: "downstream-component",
+    env: "COMPONENT",
+    help: "component of the workers",
+  }),
+  json: field(yesNo.default(false), { flag: "json", help: "one JSON object per finding" }),
+};
+
+export async function run(argv: readonly string[]): Promise<number> {
+  if (argv.includes("--help")) {
+    process.stdout.write(helpText("mmr doctor [flags]", fields));
+    return 0;
+  }
+  const config = parseConfig(fields, argv, process.env);
+  const { etcd, nats } = runtimeConfigOf(config, { name: "doctor", version: "0" });
+  const place = { namespace: config.namespace, routerComponent: config.component, workerComponent: config.downstreamComponent };
+  const findings = [
+    ...(await natsFindings(nats)),
+    ...(await clusterFindings(
+      () => connectDiscovery(etcd, { log: createLogger({ service: "doctor", level: "error" }) }),
+      etcd.endpoints.join(","),
+      (keys) => diagnose(clusterView(keys), place),
+    )),
+  ];
+  for (const finding of findings) process.stdout.write(config.json ? `${JSON.stringify(finding)}\n` : textOf(finding));
+  return findings.some(({ level }) => level === "error") ? 1 : 0;
+}
+
+async function clusterFindings(
+  connect: () => Promise<Discovery>,
+  endpoints: string,
+  judge: (keys: ReadonlyMap<string, string>) => Finding[],
+): Promise<Finding[]> {
+  let discovery: Discovery;
+  try {
+    discovery = await connect();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [{ level: "error", sentence: `etcd at ${endpoints}: ${error.message}`, remedy: "start etcd, or set ETCD_ENDPOINTS" }];
+  }
+  try {
+    return [{ level: "ok", sentence: `etcd at ${endpoints} answers` }, ...judge(await listAll(discovery))];
+  } finally {
+    await discovery.close();
+  }
+}
+
+async function listAll(discovery: Discovery): Promise<ReadonlyMap<string, string>> {
+  const keys = new Map<string, string>();
+  const watch = discovery.watch("v1/", { put: (key, value) => void keys.set(key, value), delete: (key) => void keys.delete(key) });
+  await watch.ready;
+  watch.close();
+  return keys;
+}
+
+function textOf({ level, sentence, remedy }: Finding): string {
+  const mark = { ok: "ok     ", note: "note   ", warning: "WARNING", error: "ERROR  " }[level];
+  return `${mark} ${sentence}${remedy === undefined ? "" : `\n          → ${remedy}`}\n`;
+}
