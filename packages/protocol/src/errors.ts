@@ -13,7 +13,13 @@ export interface ErrorFacts {
   readonly when: string;
 }
 
-const clientFault = (status: number, when: string, type = "invalid_request_error"): ErrorFacts => ({ status, type, retryable: false, fault: "client", when });
+const clientFault = (status: number, when: string, type = "invalid_request_error"): ErrorFacts => ({
+  status,
+  type,
+  retryable: false,
+  fault: "client",
+  when,
+});
 
 export const errorTable = {
   invalid_request: clientFault(400, "the body fails the schema or a rule; details name the path"),
@@ -28,15 +34,51 @@ export const errorTable = {
   context_length_exceeded: clientFault(400, "the prompt has more tokens than the model takes"),
   model_not_found: clientFault(404, "no model card with that name", "not_found_error"),
   client_closed: { status: 499, type: "cancelled", retryable: false, fault: "client", when: "the client left; logged and counted only" },
-  protocol_error: { status: 502, type: "internal_server_error", retryable: false, fault: "peer", when: "a peer's bytes are unacceptable; details: release, offset" },
+  protocol_error: {
+    status: 502,
+    type: "internal_server_error",
+    retryable: false,
+    fault: "peer",
+    when: "a peer's bytes are unacceptable; details: release, offset",
+  },
   worker_error: { status: 500, type: "internal_server_error", retryable: false, fault: "peer", when: "the worker answered with an error" },
-  worker_lost: { status: 503, type: "service_unavailable", retryable: false, fault: "peer", when: "the worker's stream ended without its end mark" },
+  worker_lost: {
+    status: 503,
+    type: "service_unavailable",
+    retryable: false,
+    fault: "peer",
+    when: "the worker's stream ended without its end mark",
+  },
   no_instances: { status: 503, type: "service_unavailable", retryable: true, fault: "server", when: "nobody serves the endpoint" },
-  overloaded: { status: 529, type: "overloaded", retryable: true, fault: "server", when: "a bounded queue is full or every worker is busy" },
+  overloaded: {
+    status: 529,
+    type: "overloaded",
+    retryable: true,
+    fault: "server",
+    when: "a bounded queue is full or every worker is busy",
+  },
   deadline_exceeded: { status: 504, type: "timeout_error", retryable: true, fault: "server", when: "a deadline passed; details say which" },
-  dependency_unreachable: { status: 503, type: "service_unavailable", retryable: true, fault: "server", when: "NATS, etcd or model files cannot be reached" },
-  configuration: { status: 500, type: "internal_server_error", retryable: false, fault: "server", when: "wrong flags, environment or deployment" },
-  internal: { status: 500, type: "internal_server_error", retryable: false, fault: "server", when: "a bug; the body names only the request id" },
+  dependency_unreachable: {
+    status: 503,
+    type: "service_unavailable",
+    retryable: true,
+    fault: "server",
+    when: "NATS, etcd or model files cannot be reached",
+  },
+  configuration: {
+    status: 500,
+    type: "internal_server_error",
+    retryable: false,
+    fault: "server",
+    when: "wrong flags, environment or deployment",
+  },
+  internal: {
+    status: 500,
+    type: "internal_server_error",
+    retryable: false,
+    fault: "server",
+    when: "a bug; the body names only the request id",
+  },
 } as const satisfies Record<string, ErrorFacts>;
 
 export type ErrorCode = keyof typeof errorTable;

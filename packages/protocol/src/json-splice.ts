@@ -19,6 +19,8 @@ const quoteByte = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
@@ -56,30 +58,38 @@ export function memberSpans(json: Uint8Array): Map<string, MemberSpan> {
 /**
  * The same object with some top-level members replaced, or appended where they were absent.
  *
- * @param changes member name → JSON text of its new value
+ * @param changes member name → JSON of its new value, as text or UTF-8
  * @param spans   `memberSpans(json)`, when the caller has them already
  */
-export function spliceMembers(json: Uint8Array, changes: ReadonlyMap<string, string>, spans = memberSpans(json)): Buffer {
+export function spliceMembers(json: Uint8Array, changes: ReadonlyMap<string, string | Uint8Array>, spans = memberSpans(json)): Buffer {
   const bytes = bufferOf(json);
-  const replaced = [...changes].flatMap(([name, text]) => {
+  const replaced = [...changes].flatMap(([name, value]) => {
     const span = spans.get(name);
-    return span === undefined ? [] : [{ ...span, text }];
+    return span === undefined ? [] : [{ ...span, value }];
   });
   replaced.sort((a, b) => a.start - b.start);
   const pieces: Buffer[] = [];
   let at = 0;
-  for (const { start, end, text } of replaced) {
-    pieces.push(bytes.subarray(at, start), Buffer.from(text));
+  for (const { start, end, value } of replaced) {
+    pieces.push(bytes.subarray(at, start), jsonBytes(value));
     at = end;
   }
   const close = bytes.lastIndexOf(closeBrace);
-  pieces.push(bytes.subarray(at, close), Buffer.from(appendedText(changes, spans)), bytes.subarray(close));
+  pieces.push(bytes.subarray(at, close), ...appended(changes, spans), bytes.subarray(close));
   return Buffer.concat(pieces);
 }
 
-function appendedText(changes: ReadonlyMap<string, string>, spans: ReadonlyMap<string, MemberSpan>): string {
-  const members = [...changes].filter(([name]) => !spans.has(name)).map(([name, text]) => `${stringifyJson(name)}:${text}`);
-  return members.length > 0 && spans.size > 0 ? `,${members.join(",")}` : members.join(",");
+/** The new members, each with the comma before it where one is needed. */
+function appended(changes: ReadonlyMap<string, string | Uint8Array>, spans: ReadonlyMap<string, MemberSpan>): Buffer[] {
+  const members = [...changes].filter(([name]) => !spans.has(name));
+  return members.flatMap(([name, value], i) => {
+    const comma = spans.size + i === 0 ? "" : ",";
+    return [Buffer.from(`${comma}${stringifyJson(name)}:`), jsonBytes(value)];
+  });
+}
+
+function jsonBytes(value: string | Uint8Array): Buffer {
+  return typeof value === "string" ? Buffer.from(value) : bufferOf(value);
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
@@ -117,7 +127,16 @@ function isEscaped(bytes: Buffer, at: number): boolean {
 function skipValue(bytes: Buffer, start: number): number {
   const first = bytes[start];
   if (first === quoteByte) return skipString(bytes, start);
-  return first === openBrace || first === 0x5b ? skipNested(bytes, start) : skipScalar(bytes, start);
+  if (first === openBracket) return flatEnd(bytes, start) ?? skipNested(bytes, start);
+  return first === openBrace ? skipNested(bytes, start) : skipScalar(bytes, start);
+}
+
+/** End of an array that holds numbers alone, found natively: token ids are most of a request's bytes. */
+function flatEnd(bytes: Buffer, start: number): number | undefined {
+  const end = bytes.indexOf(closeBracket, start) + 1;
+  if (end === 0) return undefined;
+  const items = bytes.subarray(start + 1, end);
+  return items.includes(quoteByte) || items.includes(openBracket) || items.includes(openBrace) ? undefined : end;
 }
 
 /** End of the array or object at `start`: brackets are counted, not matched by kind (I1). */
@@ -131,9 +150,8 @@ function skipNested(bytes: Buffer, start: number): number {
       continue;
     }
     at++;
-    if (byte < 0x5b) continue; // digits, commas, colons and spaces are nearly all there is
-    if (byte === openBrace || byte === 0x5b) depth++;
-    else if ((byte === closeBrace || byte === 0x5d) && --depth === 0) return at;
+    if (byte === openBrace || byte === openBracket) depth++;
+    else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) return at;
   }
   return fail(start, "unterminated value");
 }

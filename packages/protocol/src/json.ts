@@ -148,6 +148,9 @@ const integerDigitsMax = 20;
 const i64Min = -(1n << 63n);
 const u64Max = (1n << 64n) - 1n;
 
+/** Characters of a string that stand for themselves; matches always, so that lastIndex is set. */
+const plainText = /[^"\\\u0000-\u001f]*/y;
+
 const escapes: Readonly<Record<string, string>> = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
 /** Recursive descent over one text; `at` is the next unread character. */
@@ -294,35 +297,38 @@ class Parser {
 
   private string(): string {
     const start = this.at + 1;
-    let end = start;
-    for (;;) {
-      const code = this.text.charCodeAt(end);
-      if (code === quoteCode) break;
-      if (code === backslash) return this.escapedString(start, end);
-      if (!(code >= 0x20)) return this.failAt(end, Number.isNaN(code) ? "unterminated string" : "control character in a string");
-      end++;
-    }
+    const end = this.plainEnd(start);
+    const code = this.text.charCodeAt(end);
+    if (code === backslash) return this.escapedString(start, end);
+    if (code !== quoteCode) return this.failAt(end, Number.isNaN(code) ? "unterminated string" : "control character in a string");
     this.at = end + 1;
     return this.text.slice(start, end);
+  }
+
+  /** Where the characters end that stand for themselves. Short strings by hand; a data: URL is megabytes, left to a regex. */
+  private plainEnd(start: number): number {
+    const text = this.text;
+    for (let at = start; at < start + 100; at++) {
+      const code = text.charCodeAt(at);
+      if (code === quoteCode || code === backslash || !(code >= 0x20)) return at;
+    }
+    plainText.lastIndex = start;
+    plainText.test(text);
+    return plainText.lastIndex;
   }
 
   /** A string whose first backslash is at `first`. */
   private escapedString(start: number, first: number): string {
     let out = this.text.slice(start, first);
     this.at = first;
-    for (;;) {
-      const code = this.text.charCodeAt(this.at);
-      if (code === quoteCode) break;
-      if (!(code >= 0x20)) this.fail(Number.isNaN(code) ? "unterminated string" : "control character in a string");
-      if (code === backslash) {
-        out += this.escape();
-        continue;
-      }
-      let end = this.at + 1;
-      for (let c = this.text.charCodeAt(end); c >= 0x20 && c !== quoteCode && c !== backslash; c = this.text.charCodeAt(end)) end++;
+    while (this.text.charCodeAt(this.at) === backslash) {
+      out += this.escape();
+      const end = this.plainEnd(this.at);
       out += this.text.slice(this.at, end);
       this.at = end;
     }
+    const code = this.text.charCodeAt(this.at);
+    if (code !== quoteCode) this.fail(Number.isNaN(code) ? "unterminated string" : "control character in a string");
     this.at++;
     return out;
   }

@@ -29,8 +29,10 @@ const stopConditions = z.looseObject({
   ignore_eos: z.boolean().nullish(),
 });
 
-/** `{"Url": …}`; workers also take a plain string. */
-const imageUrl = z.union([z.looseObject({ Url: z.string() }), z.string()]);
+/** `{"Url": …}`; workers also take a plain string. `{"Decoded": …}` and `{"UuidOnly": …}` have no URL. */
+const image = z.union([z.looseObject({ Url: z.string().optional() }), z.string()]);
+
+const multiModalData = z.looseObject({ image_url: z.array(image).nullish() });
 
 const u64 = z.union([z.number().int().nonnegative(), z.bigint()]);
 
@@ -55,7 +57,7 @@ const preprocessedRequest = z.looseObject({
   mdc_sum: z.string().nullish(),
   annotations: z.array(z.string()).nullish(),
   routing: routingHints.nullish(),
-  multi_modal_data: z.looseObject({ image_url: z.array(imageUrl).optional() }).nullish(),
+  multi_modal_data: multiModalData.nullish(),
   extra_args: z.looseObject({}).nullish(),
 });
 
@@ -72,9 +74,14 @@ export function decodeRoutingHints(value: unknown): RoutingHints {
   return decodeAs(routingHints.nullish(), value, "routing hints") ?? {};
 }
 
-/** URLs of a request's images, in prompt order (I1). */
-export function imageUrlsOf(request: PreprocessedRequest): string[] {
+/** URLs of a request's images, in prompt order (I1); undefined where an image comes without one. */
+export function imageUrlsOf(request: Pick<PreprocessedRequest, "multi_modal_data">): (string | undefined)[] {
   return (request.multi_modal_data?.image_url ?? []).map((image) => (typeof image === "string" ? image : image.Url));
+}
+
+/** The media of a request alone, for readers that do not decode the whole of it. */
+export function decodeMultiModalData(value: unknown): PreprocessedRequest["multi_modal_data"] {
+  return decodeAs(multiModalData.nullish(), value, "multi_modal_data");
 }
 
 function unpackedTokens(packed: Uint8Array): number[] {
