@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { golden, goldenPath } from "@mm-router/testkit/golden";
+import { describe, expect, it } from "vitest";
+import { decodeImage } from "./image-decode.ts";
+import { pillowPixelsMax } from "./image-format.ts";
+import { contentDigest, int32sOf, mmHashOf, padValueOf, pixelDigest } from "./mm-hash.ts";
+
+interface DecodeCase {
+  file: string;
+  accepted: boolean;
+  mode: string;
+  width: number;
+  height: number;
+  alpha0_pixels: number;
+  rgb_blake3: string;
+  S1: string;
+  S2_uuid: string;
+  S3: string;
+  S3_uuid: string;
+  S1_u64: string;
+  S3_u64: string;
+  S1_int32x8: number[];
+  S3_int32x8: number[];
+  S1_pad: number;
+  S3_pad: number;
+}
+
+const { cases, uuid } = golden<{ cases: DecodeCase[]; uuid: string }>("multimodal/decode.json");
+const limits = { pixelsMax: pillowPixelsMax, secondsMax: 20 };
+
+function fileOf({ file }: Pick<DecodeCase, "file">): Buffer {
+  return readFileSync(goldenPath(`multimodal/files/${file}`));
+}
+
+async function described(testCase: DecodeCase): Promise<Partial<DecodeCase>> {
+  const { file } = testCase;
+  const outcome = await decodeImage(fileOf(testCase), limits);
+  if (outcome.kind === "refused") return { file, accepted: false };
+  const { header, image } = outcome;
+  const [s1, s3] = [pixelDigest("S1", image), pixelDigest("S3", image)];
+  return {
+    file,
+    accepted: true,
+    mode: header.mode,
+    width: image.width,
+    height: image.height,
+    alpha0_pixels: image.rgba.filter((byte, at) => at % 4 === 3 && byte === 0).length,
+    rgb_blake3: contentDigest(image.rgba.filter((_, at) => at % 4 !== 3)).toString("hex"),
+    S1: s1.toString("hex"),
+    S2_uuid: pixelDigest("S2", image, uuid).toString("hex"),
+    S3: s3.toString("hex"),
+    S3_uuid: pixelDigest("S3", image, uuid).toString("hex"),
+    S1_u64: mmHashOf(s1).toString(),
+    S3_u64: mmHashOf(s3).toString(),
+    S1_int32x8: int32sOf(s1),
+    S3_int32x8: int32sOf(s3),
+    S1_pad: padValueOf(mmHashOf(s1)),
+    S3_pad: padValueOf(mmHashOf(s3)),
+  };
+}
+
+describe("decodeImage", () => {
+  it("accepts what Pillow accepts, with the same size, mode, pixels and digests, and refuses what Pillow refuses", async () => {
+    expect(cases).toHaveLength(131);
+    for (const testCase of cases) {
+      const actual = await described(testCase);
+      const wanted = Object.fromEntries(Object.keys(actual).map((name) => [name, testCase[name as keyof DecodeCase]]));
+      expect(actual).toEqual(wanted);
+    }
+  });
+
+  it("names S1 and S2 of an image without uuid alike", async () => {
+    const outcome = await decodeImage(fileOf({ file: "png_rgb.png" }), limits);
+    if (outcome.kind !== "pixels") throw new Error(outcome.reason);
+    expect(pixelDigest("S2", outcome.image)).toEqual(pixelDigest("S1", outcome.image));
+  });
+
+  it("refuses more pixels than the limit by the header alone", async () => {
+    expect(await decodeImage(fileOf({ file: "bomb_90mp_warn.png" }), { pixelsMax: 40_000_000, secondsMax: 2 })).toEqual({
+      kind: "refused",
+      reason: "too-many-pixels",
+    });
+  });
+});

@@ -1,0 +1,92 @@
+// The u64 that names an image, from its pixels or from its file.
+//
+//   S1       BLAKE3( RGBA )                                            TRT-LLM 1.3.0rc5; no header: 2×2 and 4×1 of one colour are equal
+//   S2       S1, or with uuid BLAKE3( <uuid>uuid</uuid><content>RGBA</content> )                        1.3.0rc14
+//   S3       BLAKE3( tag ‖ image item ), with uuid wrapped as in S2                                     1.3.0rc22 and later
+//   content  BLAKE3( the encoded bytes )                               ours, for workers that let the request name its images
+//
+//   image item   10 | u64 3 | "RGB" | u32 width | u32 height | u64 4·w·h | RGBA          integers big-endian
+//   mm_hash      first 8 digest bytes, big-endian (block hashing is little-endian!)
+//   pad value    1 000 000 + low 30 bits of mm_hash
+//
+// Source: tensorrt_llm/inputs/multimodal.py and multimodal_data.py of the named engines; pad value: lib/kv-router of Dynamo 1.4.
+// Vectors: multimodal/decode.json. The only file that knows the BLAKE3 implementation.
+import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
+import { type MmHash, parseHex } from "@mm-router/protocol";
+
+export interface PixelImage {
+  readonly width: number;
+  readonly height: number;
+  /** 4·width·height bytes, row by row; alpha 255 except where a PNG colour key says 0. */
+  readonly rgba: Uint8Array;
+}
+
+/** Which bytes of the pixels an engine hashes. */
+export type PixelScheme = "S1" | "S2" | "S3";
+
+const s3Tag = Buffer.from("trtllm.mm.hash.v1");
+const imageItemTag = 0x10;
+const imageMode = Buffer.from("RGB");
+
+/** @returns 32 digest bytes; `uuid` does not enter S1 */
+export function pixelDigest(scheme: PixelScheme, image: PixelImage, uuid?: string): Buffer {
+  const content = scheme === "S3" ? [s3Tag, imageItemHeader(image), image.rgba] : [image.rgba];
+  const isWrapped = uuid !== undefined && scheme !== "S1";
+  const parts = isWrapped ? [`<uuid>${uuid}</uuid><content>`, ...content, "</content>"] : content;
+  const hasher = new Blake3Hasher();
+  for (const part of parts) hasher.update(part);
+  return hasher.digestBuffer();
+}
+
+function imageItemHeader({ width, height }: PixelImage): Buffer {
+  const header = Buffer.alloc(28);
+  header.writeUInt8(imageItemTag, 0);
+  header.writeBigUInt64BE(BigInt(imageMode.length), 1);
+  imageMode.copy(header, 9);
+  header.writeUInt32BE(width, 12);
+  header.writeUInt32BE(height, 16);
+  header.writeBigUInt64BE(4n * BigInt(width) * BigInt(height), 20);
+  return header;
+}
+
+/** Hashes a file while it arrives. */
+export class ContentHash {
+  readonly #hasher = new Blake3Hasher();
+
+  update(bytes: Uint8Array): void {
+    this.#hasher.update(bytes);
+  }
+
+  /** 32 digest bytes. */
+  digest(): Buffer {
+    return this.#hasher.digestBuffer();
+  }
+}
+
+/** Names a file by its encoded bytes: equal under two URLs and as `data:`. @returns 32 digest bytes */
+export function contentDigest(encoded: Uint8Array): Buffer {
+  return blake3(encoded);
+}
+
+export function mmHashOf(digest: Buffer): MmHash {
+  return digest.readBigUInt64BE(0) as MmHash;
+}
+
+/** The engine's own form of a digest: eight signed 32-bit integers. */
+export function int32sOf(digest: Buffer): number[] {
+  return Array.from({ length: 8 }, (_, i) => digest.readInt32BE(4 * i));
+}
+
+/** A token id outside every vocabulary. Only 30 bits: two images may share one. */
+export function padValueOf(mmHash: MmHash): number {
+  return 1_000_000 + Number(mmHash & 0x3fff_ffffn);
+}
+
+/**
+ * The mm_hash of a name in `extra_args.mm_hashes`: its first 16 characters as hex, which is what the worker's publisher takes of it.
+ *
+ * @returns undefined where the publisher would fail: fewer than 16 characters or others than hex digits
+ */
+export function mmHashOfName(name: string): MmHash | undefined {
+  return name.length >= 16 ? (parseHex(name.slice(0, 16)) as MmHash | undefined) : undefined;
+}
