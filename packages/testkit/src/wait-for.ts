@@ -1,0 +1,33 @@
+// Waits for a fact: asks again until there is an answer, the deadline has passed, or who should bring it about has ended.
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Child, describeExit } from "@mm-router/cli/infra";
+
+export interface WaitOptions {
+  /** End of the sentence "waited N s for …". */
+  readonly what: string;
+  readonly deadlineMs: number;
+  /** Waiting ends with its last words when it has ended. */
+  readonly child?: Child;
+}
+
+/**
+ * The first answer that is not undefined.
+ *
+ * @param ask may throw: the last error becomes the cause when the deadline passes
+ */
+export async function waitFor<T>(options: WaitOptions, ask: () => Promise<T | undefined>): Promise<T> {
+  const endsAt = Date.now() + options.deadlineMs;
+  let cause: unknown;
+  while (Date.now() < endsAt) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+    } catch (error) {
+      cause = error;
+    }
+    if (options.child !== undefined && !options.child.running)
+      throw new Error(describeExit(options.child, await options.child.exit), { cause });
+    await sleep(50);
+  }
+  throw new Error(`waited ${options.deadlineMs / 1000} s for ${options.what}`, { cause });
+}
