@@ -1,9 +1,22 @@
 // A process's place in the cluster: its lease, its planes, and the doors to endpoints.
-import type { NatsConnection } from "@nats-io/transport-node";
+//
+//   connectRuntime ─▶ etcd (lease) ─▶ response port
+//                     NATS: at the first use, unless this process serves on it
+//   close            the other way round: what is still served ends first, the lease goes last
 import type { EndpointAddress } from "@mm-router/protocol";
-import type { Discovery, EtcdConfig } from "./discovery/index.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { NatsConfig, RequestPlaneConfig } from "./request-plane/index.ts";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { connectDiscovery, type Discovery, type EtcdConfig } from "./discovery/index.ts";
+import { createEndpoint, type Endpoint } from "./endpoint.ts";
+import { NatsRequestClient } from "./request-plane/nats-client.ts";
+import { SharedNats } from "./request-plane/nats-connection.ts";
+import { NatsRequestServer } from "./request-plane/nats-server.ts";
+import { RequestClient } from "./request-plane/request-client.ts";
+import type { NatsConfig, RequestPlaneConfig } from "./request-plane/request-plane-config.ts";
+import type { RequestListener } from "./request-plane/request-transport.ts";
+import { ResponseServer } from "./request-plane/response-server.ts";
+import { servedRequestMetrics } from "./request-plane/served-request-metrics.ts";
+import { TcpRequestClient } from "./request-plane/tcp-client.ts";
+import { TcpRequestServer } from "./request-plane/tcp-server.ts";
 import type { Logger, Metrics } from "./service/index.ts";
 
 export interface RuntimeConfig {
@@ -24,10 +37,51 @@ export interface Runtime {
   /** The process's NATS connection; connected at the first call, reconnects by itself for ever. */
   nats(): Promise<NatsConnection>;
   endpoint(address: EndpointAddress): Endpoint;
-  /** Closes in reverse order; the lease goes last. */
+  /** Closes in reverse order; the lease goes last. A second call waits for the first. */
   close(): Promise<void>;
 }
 
-export async function connectRuntime(_config: RuntimeConfig, _deps: RuntimeDeps): Promise<Runtime> {
-  throw new Error("not built yet");
+/**
+ * Takes the process's place: a lease in etcd, a port for response streams, and the connection to NATS when it serves there.
+ *
+ * @throws AppError `dependency_unreachable` when etcd or NATS does not answer within `config.etcd.connectDeadlineMs`,
+ *   `configuration` when a port or an address cannot be used
+ */
+export async function connectRuntime(config: RuntimeConfig, deps: RuntimeDeps): Promise<Runtime> {
+  const { log } = deps;
+  await using opened = new AsyncDisposableStack();
+  const discovery = await connectDiscovery(config.etcd, { log });
+  opened.defer(() => discovery.close());
+  const nats = new SharedNats(config.nats, { name: config.service.name, deadlineMs: config.etcd.connectDeadlineMs }, log);
+  opened.defer(() => nats.close());
+  const responses = await ResponseServer.listen(config.requestPlane, log);
+  opened.defer(() => responses.close());
+  const tcp = new TcpRequestClient(config.requestPlane);
+  opened.defer(() => tcp.close());
+  const client = new RequestClient(config.requestPlane, { responses, tcp, nats: natsClientOf(nats, config.requestPlane) });
+  const listener = await openListener(config, nats, log);
+  opened.defer(() => listener.close());
+
+  const closers = opened.move();
+  const parts = { config: config.requestPlane, discovery, client, listener, metricsOf: servedRequestMetrics(deps.metrics), log };
+  let closed: Promise<void> | undefined;
+  return {
+    discovery,
+    nats: () => nats.connection(),
+    endpoint: (address) => createEndpoint(address, { ...parts, onServed: (served) => closers.defer(() => served.drain(0)) }),
+    close: () => {
+      closed ??= closers.disposeAsync();
+      return closed;
+    },
+  };
+}
+
+function natsClientOf(nats: SharedNats, config: RequestPlaneConfig): NatsRequestClient {
+  return new NatsRequestClient(() => nats.connection(), config.ackTimeoutMs);
+}
+
+async function openListener(config: RuntimeConfig, nats: SharedNats, log: Logger): Promise<RequestListener> {
+  if (config.requestPlane.plane === "tcp") return new TcpRequestServer(config.requestPlane, log);
+  await nats.connection(); // a process that serves over NATS tells at its start that there is none
+  return new NatsRequestServer(() => nats.connection(), config.service.version, log);
 }

@@ -2,3 +2,4 @@
 export * from "./handler.ts";
 export * from "./call.ts";
 export * from "./request-plane-config.ts";
+export { connectNats, type NatsConnectOptions, SharedNats } from "./nats-connection.ts";

@@ -1,0 +1,72 @@
+// Requests over NATS: request with a reply inbox; an empty reply is the ack.
+//
+// A worker that is gone is told by the server at once (503, no responders). A request above the server's max_payload
+// (1 MiB by default) would fail in the client with a bare error: here it fails with what to do about it.
+import {
+  headers as createHeaders,
+  type MsgHdrs,
+  type NatsConnection,
+  NoRespondersError,
+  RequestError,
+  TimeoutError,
+} from "@nats-io/transport-node";
+import { AppError, type InstanceId, type Transport } from "@mm-router/protocol";
+import { notTaken } from "./call.ts";
+import type { Headers, RequestSender } from "./request-transport.ts";
+
+type NatsTransport = Extract<Transport, { kind: "nats" }>;
+
+export class NatsRequestClient implements RequestSender<NatsTransport> {
+  readonly #connect: () => Promise<NatsConnection>;
+  readonly #ackTimeoutMs: number;
+
+  /** @param connect gives the process's connection; asked at the first request */
+  constructor(connect: () => Promise<NatsConnection>, ackTimeoutMs: number) {
+    this.#connect = connect;
+    this.#ackTimeoutMs = ackTimeoutMs;
+  }
+
+  async send(instance: { instanceId: InstanceId; transport: NatsTransport }, envelope: Buffer, headers: Headers): Promise<void> {
+    const connection = await this.#connect();
+    checkSize(envelope.length + headersLength(headers), connection.info?.max_payload);
+    try {
+      const ack = await connection.request(instance.transport.subject, envelope, {
+        timeout: this.#ackTimeoutMs,
+        headers: natsHeaders(headers),
+      });
+      if (ack.data.length === 0) return;
+    } catch (error) {
+      throw this.#refusal(error, instance.instanceId);
+    }
+    throw notTaken("worker_lost", "the instance refused the request", instance);
+  }
+
+  #refusal(cause: unknown, instanceId: InstanceId): AppError {
+    if (isNoResponders(cause)) return notTaken("worker_lost", "nobody serves the instance's NATS subject", { instanceId, cause });
+    if (cause instanceof TimeoutError) {
+      return notTaken("deadline_exceeded", `no ack over NATS within ${this.#ackTimeoutMs} ms`, { instanceId, cause });
+    }
+    return notTaken("dependency_unreachable", "the request could not be sent over NATS", { instanceId, cause });
+  }
+}
+
+/** Headers count towards max_payload: `NATS/1.0\r\n`, `name: value\r\n` each, and an empty line. */
+function headersLength(headers: Headers): number {
+  return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 12);
+}
+
+function checkSize(bytes: number, maxPayload: number | undefined): void {
+  if (maxPayload === undefined || bytes <= maxPayload) return;
+  const remedy = "raise max_payload of nats-server or run DYN_REQUEST_PLANE=tcp";
+  throw new AppError("body_too_large", `the request has ${bytes} bytes, the NATS server takes ${maxPayload}: ${remedy}`);
+}
+
+function isNoResponders(error: unknown): boolean {
+  return error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
+}
+
+function natsHeaders(headers: Headers): MsgHdrs {
+  const written = createHeaders();
+  for (const [name, value] of Object.entries(headers)) written.set(name, value);
+  return written;
+}

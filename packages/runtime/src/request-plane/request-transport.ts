@@ -1,0 +1,33 @@
+// The two interfaces behind which NATS and TCP are alike: send a request, take requests.
+import type { EndpointAddress, InstanceId, Transport } from "@mm-router/protocol";
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** Sends requests to instances of one kind of transport. */
+export interface RequestSender<T extends Transport = Transport> {
+  /**
+   * Sends a request envelope.
+   *
+   * @returns when the instance has acknowledged it, which says that it arrived and nothing more
+   * @throws AppError, one that `isNotTaken` knows, when nobody is there, the instance refuses, or no ack comes in time;
+   *   `body_too_large` when the transport cannot carry it
+   */
+  send(instance: { readonly instanceId: InstanceId; readonly transport: T }, envelope: Buffer, headers: Headers): Promise<void>;
+}
+
+/** Takes one request envelope; never throws, never rejects. The ack has been sent. */
+export type RequestTaker = (envelope: Buffer, headers: Headers) => void;
+
+/** Takes requests for the endpoints of this process. */
+export interface RequestListener {
+  /** Requests for `address` under this id go to `take` from the moment this resolves. */
+  listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening>;
+  close(): Promise<void>;
+}
+
+export interface Listening {
+  /** What the instance record says. */
+  readonly transport: Transport;
+  /** No request comes after it; callers that still try learn at once that nobody is there. */
+  stop(): Promise<void>;
+}

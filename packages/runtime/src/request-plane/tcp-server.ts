@@ -1,0 +1,113 @@
+// Requests taken over TCP: one port per process for all its endpoints, routed by the path of the request frame.
+//
+// Each request is acknowledged with an empty ack before it is looked at, in order of arrival. A path that nobody serves is
+// acknowledged, too, and refused over the response stream: real callers hang on any other ack.
+// The path is `{id}/{namespace}/{component}/{endpoint}`, the form of 1.6: callers of every release take it as an opaque key,
+// and two endpoints of one process may share their last name, which the shorter form of ≤ 1.5 could not tell apart.
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import {
+  AppError,
+  decodeTcpHeaders,
+  type EndpointAddress,
+  encodeAck,
+  type InstanceId,
+  TcpRequestDecoder,
+  tcpPathOf,
+} from "@mm-router/protocol";
+import type { Logger } from "../service/index.ts";
+import type { RequestPlaneConfig } from "./request-plane-config.ts";
+import type { Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
+import { refuseRequest } from "./served-handler.ts";
+import { ownHost, type SocketAddress } from "./socket-address.ts";
+import { prepareSocket } from "./tcp-socket.ts";
+
+const emptyAck = encodeAck();
+
+export class TcpRequestServer implements RequestListener {
+  readonly #config: RequestPlaneConfig;
+  readonly #log: Logger;
+  readonly #takers = new Map<string, RequestTaker>();
+  readonly #sockets = new Set<Socket>();
+  readonly #server: Server = createServer((socket) => this.#accept(socket));
+  #address: Promise<SocketAddress> | undefined;
+
+  constructor(config: RequestPlaneConfig, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    this.#server.on("error", (error) => log.error("TCP request server failed", { error }));
+  }
+
+  async listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening> {
+    this.#address ??= this.#bind();
+    const { host, port } = await this.#address;
+    const path = tcpPathOf(address, instanceId);
+    this.#takers.set(path, take);
+    return {
+      transport: { kind: "tcp", host, port, path },
+      stop: async () => {
+        this.#takers.delete(path);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#address) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  async #bind(): Promise<SocketAddress> {
+    const host = ownHost(this.#config.host);
+    const port = this.#config.requestPort;
+    this.#server.listen({ host, port });
+    await once(this.#server, "listening").catch((cause: unknown) => {
+      throw new AppError("configuration", `cannot listen for requests on ${host}:${port} (DYN_TCP_RPC_HOST, DYN_TCP_RPC_PORT)`, { cause });
+    });
+    const bound = this.#server.address() as { port: number };
+    return { host, port: bound.port };
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    prepareSocket(socket);
+    const decoder = new TcpRequestDecoder(this.#config);
+    socket.on("data", (chunk) => {
+      try {
+        this.#takeRequests(decoder, chunk, socket);
+      } catch (error) {
+        this.#log.warn("a connection to the request port sends no requests", { from: socket.remoteAddress, error });
+        socket.destroy();
+      }
+    });
+    socket.on("error", () => {}); // close follows, and requests taken already are answered elsewhere
+    socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  #takeRequests(decoder: TcpRequestDecoder, chunk: Buffer, socket: Socket): void {
+    for (const { path, headers, envelope } of decoder.push(chunk)) {
+      socket.write(emptyAck);
+      const take = this.#takers.get(path);
+      if (take) take(envelope, this.#headersOf(headers));
+      else this.#refuse(path, envelope);
+    }
+  }
+
+  #refuse(path: string, envelope: Buffer): void {
+    this.#log.debug("request for an endpoint that is not served here", { path });
+    refuseRequest(envelope, `Unknown endpoint: ${path}`, this.#config).catch((error: unknown) => {
+      this.#log.warn("request could not be refused", { path, error });
+    });
+  }
+
+  /** Headers are for logs and traces: a request without readable ones is served all the same. */
+  #headersOf(headers: Buffer): Headers {
+    try {
+      return decodeTcpHeaders(headers);
+    } catch (error) {
+      this.#log.debug("headers of a TCP request cannot be read", { error });
+      return {};
+    }
+  }
+}

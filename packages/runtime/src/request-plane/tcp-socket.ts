@@ -1,0 +1,48 @@
+// What all TCP connections of the request plane have in common.
+import { connect, type Socket } from "node:net";
+import { AppError } from "@mm-router/protocol";
+import { type SocketAddress, socketAddressText } from "./socket-address.ts";
+
+/** A host that vanished without a FIN is noticed after this silence plus the system's probes (10, one a second). */
+const KEEP_ALIVE_MS = 5_000;
+
+/** Small frames must not wait for each other, and a dead peer must be noticed. */
+export function prepareSocket(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+}
+
+/**
+ * Connects within the deadline.
+ *
+ * @throws AppError `dependency_unreachable` with the system's error as cause
+ */
+export async function connectSocket(address: SocketAddress, timeoutMs: number): Promise<Socket> {
+  const socket = connect({ host: address.host, port: address.port });
+  prepareSocket(socket);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const late = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  socket.once("connect", resolve).once("error", reject);
+  try {
+    await promise;
+  } catch (cause) {
+    socket.destroy();
+    throw new AppError("dependency_unreachable", `cannot connect to ${socketAddressText(address)}`, { cause });
+  } finally {
+    clearTimeout(late);
+  }
+  socket.off("error", reject);
+  return socket;
+}
+
+/** Resolves when the socket takes more: at once unless its buffer is full, and also when it is gone. */
+export function writable(socket: Socket): Promise<void> | undefined {
+  if (!socket.writableNeedDrain || socket.destroyed) return undefined;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = () => {
+    socket.off("drain", done).off("close", done);
+    resolve();
+  };
+  socket.on("drain", done).on("close", done);
+  return promise;
+}
