@@ -1,2 +1,3 @@
+export * from "./event-channel.ts";
 export * from "./instance.ts";
 export * from "./model-card.ts";

@@ -1,1 +1,6 @@
-export {};
+export * from "./active-sequence.ts";
+export * from "./envelope.ts";
+export * from "./event-form.ts";
+export * from "./load.ts";
+export * from "./router-event.ts";
+export * from "./zmq-frames.ts";

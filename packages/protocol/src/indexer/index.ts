@@ -1,1 +1,2 @@
-export {};
+export * from "./query.ts";
+export * from "./recovery.ts";
