@@ -1,1 +1,2 @@
-export {};
+// For tests of other packages only.
+export { NaiveIndex } from "./naive-index.ts";

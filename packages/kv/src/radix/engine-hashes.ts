@@ -1,0 +1,97 @@
+// One rank's engine hashes: hash → position, in an open-addressing table.
+//
+//   slot   | low | high | position |        12 bytes; position 0 = free slot (0 is the root, which no hash names)
+//
+// Linear probing; a removal moves later slots of the cluster back instead of leaving a tombstone, so turnover costs nothing.
+import { join, mix, slotOf } from "./hash-bits.ts";
+import type { U64 } from "@mm-router/protocol";
+
+const words = 3;
+const capacityMin = 16;
+/** Probes stay short up to here; growing by 1.4 keeps a slot's share between 15 and 21 bytes per entry. */
+const loadMax = 0.8;
+const growth = 1.4;
+
+export class EngineHashes {
+  private slots = new Uint32Array(capacityMin * words);
+  private capacity = capacityMin;
+  size = 0;
+
+  /** The position, or 0. */
+  get(low: number, high: number): number {
+    return this.slots[this.find(low, high) + 2]!;
+  }
+
+  /** Sets the position and returns the one before, or 0. */
+  set(low: number, high: number, position: number): number {
+    if (this.size + 1 > this.capacity * loadMax) this.grow();
+    const at = this.find(low, high);
+    const { slots } = this;
+    const before = slots[at + 2]!;
+    if (before === 0) this.size++;
+    slots[at] = low;
+    slots[at + 1] = high;
+    slots[at + 2] = position;
+    return before;
+  }
+
+  /** Removes the hash and returns its position, or 0. */
+  delete(low: number, high: number): number {
+    const at = this.find(low, high);
+    const position = this.slots[at + 2]!;
+    if (position !== 0) {
+      this.size--;
+      this.close(at / words);
+    }
+    return position;
+  }
+
+  /** The table must not change meanwhile. */
+  *entries(): Iterable<readonly [hash: U64, position: number]> {
+    for (let at = 0; at < this.slots.length; at += words) {
+      const position = this.slots[at + 2]!;
+      if (position !== 0) yield [join(this.slots[at]!, this.slots[at + 1]!), position];
+    }
+  }
+
+  get bytes(): number {
+    return this.slots.byteLength;
+  }
+
+  /** Where the hash is, or the free slot where it would go. */
+  private find(low: number, high: number): number {
+    const { slots } = this;
+    const end = slots.length;
+    let at = slotOf(mix(low, high, 0), this.capacity) * words;
+    while (slots[at + 2] !== 0 && (slots[at] !== low || slots[at + 1] !== high)) {
+      at += words;
+      if (at === end) at = 0;
+    }
+    return at;
+  }
+
+  /** Frees slot `hole` and moves every later slot of the cluster that may stand there. */
+  private close(hole: number): void {
+    const { slots, capacity } = this;
+    for (let next = (hole + 1) % capacity; slots[next * words + 2] !== 0; next = (next + 1) % capacity) {
+      const home = slotOf(mix(slots[next * words]!, slots[next * words + 1]!, 0), capacity);
+      if ((next - home + capacity) % capacity < (next - hole + capacity) % capacity) continue;
+      slots.copyWithin(hole * words, next * words, (next + 1) * words);
+      hole = next;
+    }
+    slots[hole * words + 2] = 0;
+  }
+
+  private grow(): void {
+    const old = this.slots;
+    this.capacity = Math.ceil(this.capacity * growth);
+    this.slots = new Uint32Array(this.capacity * words);
+    for (let from = 0; from < old.length; from += words) {
+      if (old[from + 2] === 0) continue;
+      const to = this.find(old[from]!, old[from + 1]!);
+      this.slots[to] = old[from]!;
+      this.slots[to + 1] = old[from + 1]!;
+      this.slots[to + 2] = old[from + 2]!;
+    }
+  }
+}
