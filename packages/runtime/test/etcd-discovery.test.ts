@@ -1,9 +1,13 @@
 // Discovery against a real etcd that stays up.
 import { type EtcdServer, startEtcd } from "@mm-router/testkit/infra";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { discoverySuite } from "../src/discovery/discovery.suite.ts";
+import type { WatchListener } from "../src/discovery/discovery.ts";
+import { discoverySuite, Follower } from "../src/discovery/discovery.suite.ts";
+import { EtcdClient } from "../src/discovery/etcd-client.ts";
 import { connectDiscovery } from "../src/discovery/etcd-discovery.ts";
-import { etcdCell, etcdConfig, quiet, shortTtlS } from "./etcd-cell.ts";
+import { EtcdWatch } from "../src/discovery/etcd-watch.ts";
+import { systemClock } from "../src/flow/clock.ts";
+import { etcdConfig, quiet, shortTtlS } from "./etcd-cell.ts";
 import { EtcdGateway } from "./etcd-gateway.ts";
 
 describe("with an etcd that stays up", () => {
@@ -69,14 +73,40 @@ describe("with an etcd that stays up", () => {
     });
   });
 
-  it("follows again after others compacted away the history that it watched from", async () => {
-    await using own = await etcdCell(etcd);
-    await own.gateway.put("s/early", "1");
-    await own.follower.shows({ ...own.keys, "s/early": "1" });
-    await own.gateway.compact();
-    await own.gateway.put("s/late", "2");
-    await own.follower.shows({ ...own.keys, "s/early": "1", "s/late": "2" });
-    await own.gateway.delete("s/early");
-    await own.gateway.delete("s/late");
+  it("tells what changed between its list and its watch", async () => {
+    await using own = await followerInterrupted(etcd, () => gateway.put("gap/x", "1"));
+    await own.follower.shows({ "gap/x": "1" });
+    await gateway.delete("gap/x");
+    await own.follower.shows({});
+  });
+
+  it("lists again at once when others compacted the history between its list and its watch", async () => {
+    const interrupt = async (): Promise<void> => {
+      await gateway.put("gap/x", "1");
+      await gateway.put("gap/x", "2");
+      await gateway.compact();
+    };
+    await using own = await followerInterrupted(etcd, interrupt);
+    await own.follower.shows({ "gap/x": "2" }, 2000); // silence alone would be noticed after 6 s
+    await gateway.delete("gap/x");
+    await own.follower.shows({});
   });
 });
+
+/** A follower of `gap/` that is held up once, right after its first list. */
+async function followerInterrupted(etcd: EtcdServer, interrupt: () => Promise<void>): Promise<{ follower: Follower } & AsyncDisposable> {
+  const client = new EtcdClient(etcdConfig(etcd.url));
+  const watchDirectly = client.watch.bind(client);
+  client.watch = async (...args) => {
+    client.watch = watchDirectly;
+    await interrupt();
+    return watchDirectly(...args);
+  };
+  const watch = (prefix: string, listener: WatchListener) => new EtcdWatch(prefix, listener, { client, log: quiet, clock: systemClock });
+  const follower = new Follower({ watch }, "gap/");
+  const close = async (): Promise<void> => {
+    follower.close();
+    client.close();
+  };
+  return { follower, [Symbol.asyncDispose]: close };
+}
