@@ -1,20 +1,38 @@
-// Prints "N passed, N failed" alone on the last line of the run.
-import type { Reporter, SerializedError, TestModule } from "vitest/node";
+// Closes a run: what was skipped, why, and what to do about it; then "N passed, N failed" alone on the last line.
+import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
 
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
     let passed = 0;
     let failed = errors.length;
+    const skipped = new Map<string, number>();
     for (const module of modules) {
       let own = 0;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === "passed") passed++;
         if (state === "failed") own++;
+        if (state === "skipped") count(skipped, reasonOf(test));
       }
       if (own === 0 && !module.ok()) own = 1; // a file that failed to load or a failing hook
       failed += own;
     }
-    process.on("exit", () => process.stdout.write(`\n${passed} passed, ${failed} failed\n`));
+    process.on("exit", () => process.stdout.write(`\n${skippedLines(skipped)}${passed} passed, ${failed} failed\n`));
   }
+}
+
+function reasonOf(test: TestCase): string {
+  const result = test.result();
+  const note = result.state === "skipped" ? result.note : undefined;
+  return note ?? `no reason given: ${test.fullName}`;
+}
+
+function count(reasons: Map<string, number>, reason: string): void {
+  reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+}
+
+function skippedLines(reasons: ReadonlyMap<string, number>): string {
+  if (reasons.size === 0) return "";
+  const lines = [...reasons].map(([reason, tests]) => `  ${tests} × ${reason}\n`);
+  return `Skipped:\n${lines.join("")}\n`;
 }
