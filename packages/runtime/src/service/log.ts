@@ -63,14 +63,19 @@ export const stderrDestination: LogDestination = (line) => {
  * counts; `trace` is debug, `off` is error, anything else info.
  */
 export function levelOf(filter: string): LogLevel {
-  const bare = filter
-    .split(",")
-    .map((part) => part.trim().toLowerCase())
-    .find((part) => part in levelNames);
-  return bare === undefined ? "info" : levelNames[bare as keyof typeof levelNames];
+  const parts = filter.split(",").map((part) => part.trim().toLowerCase());
+  const bare = parts.find((part) => levelNames.has(part));
+  return bare === undefined ? "info" : levelNames.get(bare)!;
 }
 
-const levelNames = { trace: "debug", debug: "debug", info: "info", warn: "warn", error: "error", off: "error" } as const;
+const levelNames: ReadonlyMap<string, LogLevel> = new Map([
+  ["trace", "debug"],
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warn", "warn"],
+  ["error", "error"],
+  ["off", "error"],
+]);
 
 interface Head {
   readonly ts: string;
@@ -79,8 +84,9 @@ interface Head {
   readonly msg: string;
 }
 
+/** The head stands first and wins over facts of the same name. */
 function jsonLine(head: Head, facts: Facts): string {
-  return `${JSON.stringify({ ...facts, ...head }, (_, value) => loggable(value))}\n`;
+  return `${JSON.stringify({ ...head, ...facts, ...head }, (_, value) => loggable(value))}\n`;
 }
 
 function textLine(head: Head, facts: Facts): string {
@@ -99,8 +105,8 @@ function loggable(value: unknown): unknown {
 }
 
 function errorFacts(error: Error): Facts {
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  return { name: error.name, message: error.message, code, cause, stack: error.stack };
+  const { code, details, cause } = error as { code?: unknown; details?: unknown; cause?: unknown };
+  return { name: error.name, message: error.message, code, details, cause, stack: error.stack };
 }
 
 /** `nats://user:password@host` → `nats://[redacted]@host`. */
