@@ -1,0 +1,95 @@
+// Settings of the frontend: upstream's names and defaults (Dynamo 1.6.1) where the meaning is upstream's, `MMR_…` where it is ours.
+import { type ConfigOf, decimal, field, integer, port, runtimeFields, yesNo } from "@mm-router/runtime";
+import { z } from "zod";
+
+const optionalText = z.string().optional();
+
+export const frontendFields = {
+  ...runtimeFields,
+  httpHost: field(z.string().default("0.0.0.0"), { flag: "http-host", env: "DYN_HTTP_HOST", help: "address that HTTP is served on" }),
+  httpPort: field(port.default(8000), { flag: "http-port", env: "DYN_HTTP_PORT", help: "port that HTTP is served on (0: any free one)" }),
+  tlsCertPath: field(optionalText, {
+    flag: "tls-cert-path",
+    env: "DYN_TLS_CERT_PATH",
+    help: "certificate (PEM): HTTPS instead of HTTP, with the key",
+  }),
+  tlsKeyPath: field(optionalText, { flag: "tls-key-path", env: "DYN_TLS_KEY_PATH", help: "key of the certificate (PEM)" }),
+  namespace: field(optionalText, {
+    flag: "namespace",
+    env: "DYN_NAMESPACE",
+    help: "serve the models of this namespace only (dynamo or nothing: all)",
+  }),
+  namespacePrefix: field(optionalText, {
+    flag: "namespace-prefix",
+    env: "DYN_NAMESPACE_PREFIX",
+    help: "serve the models of all namespaces that begin so; wins over --namespace",
+  }),
+  routerMode: field(
+    z.enum(["round-robin", "random"], "only round-robin and random: KV routing is what mmr mm-router does").default("round-robin"),
+    {
+      flag: "router-mode",
+      env: "DYN_ROUTER_MODE",
+      help: "round-robin or random: how a model's workers, or its mm-routers, take turns",
+    },
+  ),
+  modelPath: field(optionalText, {
+    flag: "model-path",
+    env: "DYN_MODEL_PATH",
+    help: "folder with tokenizer and templates, for cards whose files are not on this machine",
+  }),
+  metricsPrefix: field(z.string().default("dynamo_frontend"), {
+    flag: "metrics-prefix",
+    env: "DYN_METRICS_PREFIX",
+    help: "prefix of this service's metrics",
+  }),
+
+  bodyMbMax: field(integer(1).default(45), { env: "DYN_HTTP_BODY_LIMIT_MB", unit: "MiB", help: "largest request body" }),
+  drainS: field(decimal(0).default(5), {
+    env: "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS",
+    unit: "seconds",
+    help: "how long running answers may take after SIGTERM",
+  }),
+  backendStreamTimeoutS: field(decimal(0).default(0), {
+    env: "DYN_HTTP_BACKEND_STREAM_TIMEOUT_SECS",
+    unit: "seconds",
+    help: "longest silence of a worker within an answer (0: none)",
+  }),
+  keepAliveMs: field(integer(0).default(0), {
+    env: "DYN_HTTP_SSE_KEEP_ALIVE_INTERVAL_MS",
+    unit: "milliseconds",
+    help: "silence of a stream after which a comment is sent (0: never)",
+  }),
+  overloadStatus: field(integer(400, 599).default(529), { env: "DYN_HTTP_OVERLOAD_STATUS_CODE", help: "status when every worker is busy" }),
+  ignoreUnsupported: field(yesNo.default(false), {
+    env: "DYN_IGNORE_OPENAI_FE_UNSUPPORTED_FIELDS",
+    help: "drop members that no request has, instead of refusing the request",
+  }),
+  forceUsage: field(yesNo.default(false), {
+    env: "DYN_ENABLE_FORCE_INCLUDE_USAGE",
+    help: "end every stream with its usage, asked for or not",
+  }),
+  contextWindow: field(integer(0).optional(), { env: "DYN_CONTEXT_WINDOW", unit: "tokens", help: "context window to show in /v1/models" }),
+  maxOutputTokens: field(integer(0).optional(), {
+    env: "DYN_MAX_OUTPUT_TOKENS",
+    unit: "tokens",
+    help: "output limit to show in /v1/models",
+  }),
+  metadataPrefix: field(z.string().toLowerCase().default("x-dynamo-meta-"), {
+    env: "DYN_METADATA_HEADER",
+    help: "prefix of the headers that go to the worker as metadata",
+  }),
+  disableNvext: field(yesNo.default(false), { env: "DYN_DISABLE_FRONTEND_NVEXT", help: "ignore nvext and the routing headers" }),
+  listInternal: field(yesNo.default(false), { env: "MMR_LIST_INTERNAL", help: "list models whose names end in __internal" }),
+  imagesMax: field(integer(0).default(128), { env: "MMR_IMAGES_MAX", help: "most images in one request" }),
+  dataUrlMbMax: field(integer(1).default(16), { env: "DYN_MM_MAX_DATA_URL_MB", unit: "MiB", help: "longest data: URL" }),
+  allowInternalUrls: field(yesNo.default(false), {
+    env: "DYN_MM_ALLOW_INTERNAL",
+    help: "take image URLs that name a machine by address or as localhost",
+  }),
+  promptsMax: field(integer(1).default(256), {
+    env: "MMR_PROMPTS_MAX",
+    help: "most prompts in one completion request; each is a request to a worker",
+  }),
+};
+
+export type FrontendConfig = ConfigOf<typeof frontendFields>;

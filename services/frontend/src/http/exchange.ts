@@ -1,0 +1,87 @@
+// One inference request and its answer on one socket.
+//
+// I1  The signal aborts when the client leaves before the answer is complete, and when the answer is complete: whatever still
+//     runs for this request ends with it.
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { AppError, stringifyJson } from "@mm-router/protocol";
+import type { RequestObserver } from "../metrics.ts";
+import { contextIdOf } from "../preprocess/request-hints.ts";
+import { errorBody, type ErrorBodyFacts } from "./error-response.ts";
+import { EventStream } from "./sse.ts";
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly observer: RequestObserver;
+  /** Names the request on its way to the worker and in the answer's id. */
+  readonly contextId: string;
+  /** `x-request-id` of the answer: the client's own, else the context id. */
+  readonly requestId: string;
+  readonly receivedAtMs = Date.now();
+  readonly #begun = performance.now();
+  readonly #abort = new AbortController();
+
+  constructor(request: IncomingMessage, response: ServerResponse, observer: RequestObserver) {
+    this.request = request;
+    this.response = response;
+    this.observer = observer;
+    this.contextId = contextIdOf(request.headers);
+    this.requestId = requestIdOf(request) ?? this.contextId;
+    response.once("close", () => {
+      if (!response.writableFinished) this.#abort.abort(new AppError("client_closed", "the client left"));
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Whether the client left before its answer was complete. */
+  get clientLeft(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  elapsedMs(): number {
+    return performance.now() - this.#begun;
+  }
+
+  /** Begins a stream of events; nothing else can be answered after it. */
+  events(keepAliveMs: number): EventStream {
+    return new EventStream(this.response, { "x-request-id": this.requestId }, keepAliveMs);
+  }
+
+  json(body: object): void {
+    this.#send(200, body);
+  }
+
+  error(facts: ErrorBodyFacts): void {
+    this.#send(facts.status, errorBody(facts));
+  }
+
+  /** An answer without body and content type. */
+  empty(status: number): void {
+    this.response.writeHead(status, { "x-request-id": this.requestId }).end();
+  }
+
+  /** Ends what still runs for this request (I1). */
+  end(): void {
+    this.#abort.abort(new AppError("client_closed", "the answer is complete"));
+  }
+
+  #send(status: number, body: object): void {
+    if (this.response.destroyed) return;
+    this.response.writeHead(status, { "content-type": "application/json", "x-request-id": this.requestId }).end(stringifyJson(body));
+  }
+}
+
+/** The client's own name of its request; a header that could split ours is nobody's name. */
+export function requestIdOf(request: IncomingMessage): string | undefined {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && given !== "" ? given : undefined;
+}
+
+/** A name for answers that belong to no request of their own. */
+export function newRequestId(): string {
+  return randomUUID();
+}

@@ -1,0 +1,90 @@
+// The frame around every inference route: gating, drain, errors, counters, one log line.
+//
+//   draining        503 `Service is not ready`
+//   no model kind   404 without a body
+//   answer(…)       may throw AppError any time: before the head it becomes an error answer, after it the stream has told it
+//   end             counters and the log line, exactly once
+//
+// I1  Nothing thrown leaves a client waiting, and nothing of a bug's text reaches it.
+import { type AppError, toAppError } from "@mm-router/protocol";
+import type { Logger } from "@mm-router/runtime";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type FrontendMetrics, type InferenceEndpoint, RequestObserver } from "../metrics.ts";
+import type { ModelSet } from "../models/model-set.ts";
+import type { ModelKind } from "../models/worker-set.ts";
+import { errorFace, errorTypeLabel } from "./error-response.ts";
+import { Exchange } from "./exchange.ts";
+import type { InFlight } from "./in-flight.ts";
+
+export interface InferenceDeps {
+  readonly log: Logger;
+  readonly metrics: FrontendMetrics;
+  readonly models: ModelSet;
+  readonly inFlight: InFlight;
+  /** Status of an overload (`DYN_HTTP_OVERLOAD_STATUS_CODE`). */
+  readonly overloadStatus: number;
+}
+
+export interface InferenceRoute {
+  readonly endpoint: InferenceEndpoint;
+  readonly kind: ModelKind;
+  readonly answer: (exchange: Exchange) => Promise<void>;
+}
+
+/** Serves one request of a route; never rejects. */
+export async function serveInference(
+  request: IncomingMessage,
+  response: ServerResponse,
+  route: InferenceRoute,
+  deps: InferenceDeps,
+): Promise<void> {
+  const exchange = new Exchange(request, response, new RequestObserver(deps.metrics, route.endpoint));
+  const done = deps.inFlight.begin();
+  let failure: AppError | undefined;
+  try {
+    if (deps.inFlight.draining) exchange.error({ status: 503, message: "Service is not ready" });
+    else if (!deps.models.has(route.kind)) exchange.empty(404);
+    else await route.answer(exchange);
+  } catch (error) {
+    failure = toAppError(error);
+    tellFailure(exchange, failure, deps);
+  }
+  const { clientLeft } = exchange;
+  exchange.end();
+  exchange.observer.end({ errorType: clientLeft ? "cancelled" : failure === undefined ? "" : errorTypeLabel(failure), clientLeft });
+  logRequest(exchange, failure, clientLeft, deps.log);
+  done();
+}
+
+function tellFailure(exchange: Exchange, failure: AppError, deps: InferenceDeps): void {
+  if (failure.code === "internal")
+    deps.log.error("request failed by a bug", { request_id: exchange.requestId, error: failure.message, stack: stackOf(failure) });
+  if (exchange.response.headersSent) return; // told inside the stream
+  const face = errorFace(failure, deps.overloadStatus);
+  const backendStatus = face.status === 500 && exchange.observer.waitsForBackend ? 500 : undefined;
+  exchange.error({ ...face, overloaded: failure.status === 529, backendStatus });
+}
+
+function logRequest(
+  { observer, requestId, contextId, response, elapsedMs }: Exchange,
+  failure: AppError | undefined,
+  clientLeft: boolean,
+  log: Logger,
+): void {
+  log.info("request done", {
+    request_id: requestId,
+    context_id: contextId,
+    model: observer.model,
+    type: observer.type,
+    status: response.statusCode,
+    isl_tokens: observer.inputTokens,
+    osl_tokens: observer.outputTokens,
+    duration_ms: Math.round(elapsedMs()),
+    ...(clientLeft && { client_left: true }),
+    ...(failure !== undefined && { error: failure.code, reason: failure.message }),
+  });
+}
+
+function stackOf(failure: AppError): string | undefined {
+  return failure.cause instanceof Error ? failure.cause.stack : failure.stack;
+}

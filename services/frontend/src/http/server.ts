@@ -1,0 +1,123 @@
+// The HTTP server: which path is answered by what.
+//
+//   POST /v1/chat/completions, /v1/completions      raw responses (sse.ts, exchange.ts)
+//   GET  /v1/models, /v1/models/{id}[/ready], /health, /live, /metrics      ordinary routes, HEAD included
+//   another method on these     405 without body, `allow`
+//   anything else               404 {"message":"Route not found: GET /nope",…}
+//
+// Source: Dynamo 1.6.1; evidence: golden frontend get.*, get2.*. A trailing or doubled slash is another route; no CORS.
+import type { Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { stringifyJson, toAppError } from "@mm-router/protocol";
+import type { Metrics } from "@mm-router/runtime";
+import { type Context, Hono } from "hono";
+import type { InstanceDirectory } from "../models/instance-directory.ts";
+import type { AnswerDeps } from "./answer-deps.ts";
+import { answerChat } from "./chat-completions.ts";
+import { answerCompletion } from "./completions.ts";
+import { errorBody, errorFace } from "./error-response.ts";
+import { type InferenceDeps, type InferenceRoute, serveInference } from "./inference.ts";
+import { type ModelListOptions, modelById, modelList, modelReadiness } from "./models.ts";
+
+export interface ServerDeps extends AnswerDeps, InferenceDeps {
+  readonly directory: InstanceDirectory;
+  readonly registry: Metrics;
+  readonly modelList: ModelListOptions;
+}
+
+export interface TlsFiles {
+  /** PEM text. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+type Env = { Bindings: HttpBindings };
+
+/** Connections without a request are kept this long: longer than the pools of usual clients and load balancers (60 s). */
+const keepAliveTimeoutMs = 75_000;
+
+export function createHttpServer(deps: ServerDeps, tls: TlsFiles | undefined): Server {
+  const app = createApp(deps);
+  const options = { keepAliveTimeout: keepAliveTimeoutMs };
+  const server = tls
+    ? createAdaptorServer({ fetch: app.fetch, createServer: createTlsServer, serverOptions: { ...options, ...tls } })
+    : createAdaptorServer({ fetch: app.fetch, serverOptions: options });
+  return server as Server;
+}
+
+export function createApp(deps: ServerDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  const inference = (route: InferenceRoute) => async (context: Context<Env>) => {
+    await serveInference(context.env.incoming, context.env.outgoing, route, deps);
+    return RESPONSE_ALREADY_SENT;
+  };
+  const post = (path: string, route: InferenceRoute) =>
+    app.post(path, inference(route)).all(path, (context) => notAllowed(context, "POST"));
+  post("/v1/chat/completions", { endpoint: "chat_completions", kind: "chat", answer: (exchange) => answerChat(exchange, deps) });
+  post("/v1/completions", { endpoint: "completions", kind: "completion", answer: (exchange) => answerCompletion(exchange, deps) });
+
+  const get = (path: string, answer: (context: Context<Env>) => Response | Promise<Response>) =>
+    app.get(path, answer).all(path, (context) => notAllowed(context, "GET,HEAD"));
+  get("/v1/models", (context) => json(context, 200, modelList(deps.models, deps.modelList)));
+  get("/v1/models/:id{.+}", (context) => oneModel(context, deps));
+  get("/health", (context) => health(context, deps));
+  get("/live", (context) => live(context, deps));
+  get("/metrics", async (context) => context.body(await deps.registry.text(), 200, { "content-type": deps.registry.contentType }));
+
+  app.notFound((context) => {
+    const message = `Route not found: ${context.req.method} ${context.req.path}`;
+    return json(context, 404, errorBody({ status: 404, message }));
+  });
+  app.onError((error, context) => failed(context, error, deps));
+  return app;
+}
+
+function oneModel(context: Context<Env>, deps: ServerDeps): Response {
+  const id = decodedId(context.req.path.slice("/v1/models/".length));
+  if (!id.endsWith("/ready")) return json(context, 200, modelById(id, deps.models, deps.modelList));
+  const { ready, body } = modelReadiness(id.slice(0, -"/ready".length), deps.models);
+  return json(context, ready ? 200 : 503, body);
+}
+
+function decodedId(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // no model has that name either way
+  }
+}
+
+/** Instances of every namespace, also those of other models: healthy with none. */
+function health(context: Context<Env>, { directory, inFlight }: ServerDeps): Response {
+  if (inFlight.draining) return json(context, 503, { status: "not_ready", stage: "draining", message: "Service is not ready" });
+  const instances = directory.instances().map(({ shown }) => shown);
+  return json(context, 200, { status: "healthy", endpoints: directory.endpoints(), instances });
+}
+
+function live(context: Context<Env>, { inFlight }: ServerDeps): Response {
+  if (inFlight.draining) return json(context, 503, { status: "shutting_down", message: "Service is shutting down" });
+  return json(context, 200, { status: "live", message: "Service is live" });
+}
+
+function failed(context: Context<Env>, error: Error, { log, overloadStatus }: ServerDeps): Response {
+  const failure = toAppError(error);
+  if (failure.code === "internal")
+    log.error("request failed by a bug", { path: context.req.path, error: error.message, stack: error.stack });
+  const face = errorFace(failure, overloadStatus);
+  return json(context, face.status, errorBody(face));
+}
+
+function notAllowed(context: Context<Env>, allow: string): Response {
+  return context.body(null, 405, { allow });
+}
+
+/** u64 ids are written as digits. */
+function json(context: Context<Env>, status: number, body: object): Response {
+  const requestId = context.req.header("x-request-id");
+  return context.body(stringifyJson(body), status as 200, {
+    "content-type": "application/json",
+    ...(requestId !== undefined && { "x-request-id": requestId }),
+  });
+}

@@ -1,0 +1,62 @@
+// Server-sent events, written to the raw response.
+//
+//   data: {…}\n\n            an event
+//   event: NAME\n: text\n\n  an annotation: a comment for clients that read Dynamo's
+//   :\n\n                    keep-alive while nothing else is said
+//   data: [DONE]\n\n         the end
+//
+// I1  Events are gathered and go out with `flush`: one system call for all that one batch of tokens gave.
+// I2  Writing never fails and waiting never hangs: after the client left, events are dropped.
+import type { ServerResponse } from "node:http";
+import type { EventSink } from "../postprocess/streamed-answer.ts";
+
+const sent = Promise.resolve();
+
+export class EventStream implements EventSink {
+  readonly #response: ServerResponse;
+  #pending = "";
+  #keepAlive: NodeJS.Timeout | undefined;
+
+  /** @param keepAliveMs silence after which a comment is sent; 0 = never */
+  constructor(response: ServerResponse, headers: Readonly<Record<string, string>>, keepAliveMs: number) {
+    this.#response = response;
+    response.writeHead(200, { ...headers, "content-type": "text/event-stream", "cache-control": "no-cache" });
+    response.flushHeaders(); // the client learns that its request is taken before the first token is there
+    if (keepAliveMs > 0) this.#keepAlive = setInterval(() => response.write(":\n\n"), keepAliveMs);
+    response.once("close", () => clearInterval(this.#keepAlive));
+  }
+
+  data(json: string): void {
+    this.#pending += `data: ${json}\n\n`;
+  }
+
+  annotation(event: string, comments: readonly string[]): void {
+    const lines = comments.map((comment) => `: ${comment.replaceAll("\n", "\n: ")}\n`);
+    this.#pending += `event: ${event}\n${lines.join("")}\n`;
+  }
+
+  flush(): Promise<void> {
+    if (this.#pending === "" || this.#response.destroyed) return sent;
+    const events = this.#pending;
+    this.#pending = "";
+    this.#keepAlive?.refresh();
+    return this.#response.write(events) ? sent : this.#drained();
+  }
+
+  /** Sends what is left and the end mark. */
+  end(): void {
+    clearInterval(this.#keepAlive);
+    if (!this.#response.destroyed) this.#response.end(`${this.#pending}data: [DONE]\n\n`);
+  }
+
+  #drained(): Promise<void> {
+    const response = this.#response;
+    return new Promise((resolve) => {
+      const done = () => {
+        response.off("drain", done).off("close", done);
+        resolve();
+      };
+      response.once("drain", done).once("close", done);
+    });
+  }
+}

@@ -1,0 +1,120 @@
+// What a request asks of Tokens workers: one job per prompt.
+//
+// Chat has one prompt; a completion may have several, which go out under the ids `<id>-0`, `<id>-1`, ….
+import { type AppError, toAppError } from "@mm-router/protocol";
+import type { ResponseStream } from "@mm-router/runtime";
+import type { WorkerSet } from "../models/worker-set.ts";
+import { NvextFields } from "../postprocess/nvext-fields.ts";
+import { type Answer, relay } from "../postprocess/relay.ts";
+import { type TokenPart, TokenReader } from "../postprocess/token-reader.ts";
+import { sumOfUsage, type Usage, UsageCount } from "../postprocess/usage.ts";
+import type { TokenPrompt } from "../preprocess/preprocessor.ts";
+import type { RequestHints } from "../preprocess/request-hints.ts";
+import { type SamplingMembers, stopRules } from "../preprocess/sampling.ts";
+import { workerRequestBody } from "../preprocess/worker-request.ts";
+import type { TextModel } from "../text/index.ts";
+import type { Exchange } from "./exchange.ts";
+
+export interface TokenRequest {
+  readonly api: "chat" | "completion";
+  readonly model: string;
+  readonly members: SamplingMembers;
+  readonly prompts: readonly TokenPrompt[];
+  readonly hints: RequestHints;
+  readonly workers: WorkerSet;
+  readonly text: TextModel;
+  /** What the client wants to see of log probabilities. */
+  readonly logprobs: { readonly top: number } | undefined;
+  /** Alternatives asked of the engine. */
+  readonly workerLogprobs: number | undefined;
+}
+
+export interface TokenJob {
+  readonly contextId: string;
+  readonly body: Buffer;
+  readonly reader: TokenReader;
+  readonly usage: UsageCount;
+  readonly nvext: NvextFields;
+  /** Index of its first choice among those of all jobs. */
+  readonly firstIndex: number;
+}
+
+/** A job that a worker has taken. */
+export interface RunningJob extends TokenJob {
+  readonly stream: ResponseStream;
+}
+
+/** Sends every prompt to a worker. @throws AppError when one of them is not taken */
+export async function dispatchPrompts(request: TokenRequest, exchange: Exchange): Promise<RunningJob[]> {
+  const { workers, hints } = request;
+  const demand = { instanceId: hints.instanceId, dpRank: hints.dpRank };
+  return Promise.all(
+    jobsOf(request, exchange).map(async (job): Promise<RunningJob> => {
+      exchange.observer.dispatched(job.usage.promptTokens);
+      const call = { contextId: job.contextId, body: job.body, signal: exchange.signal, metadata: hints.metadata };
+      const stream = await workers.dispatch(call, demand);
+      job.nvext.instanceId = stream.instanceId;
+      return { ...job, stream };
+    }),
+  );
+}
+
+/** Relays all jobs at once, each into its answer; the first failure is thrown. */
+export async function relayJobs(
+  jobs: readonly RunningJob[],
+  workers: WorkerSet,
+  answerOf: (job: RunningJob) => Answer<TokenPart>,
+): Promise<void> {
+  await Promise.all(jobs.map((job) => learning(workers, job.stream, relay(job.stream, job.reader, answerOf(job)))));
+}
+
+/** Lets the worker set learn from how a relay fails. */
+export async function learning(workers: WorkerSet, stream: ResponseStream, relaying: Promise<void>): Promise<void> {
+  try {
+    await relaying;
+  } catch (error) {
+    const failure: AppError = toAppError(error);
+    workers.noteFailure(stream.instanceId, failure);
+    throw failure;
+  }
+}
+
+/** Usage of all jobs; undefined while one of them has no finish reason. */
+export function usageOf(jobs: readonly TokenJob[]): Usage | undefined {
+  if (!jobs.every((job) => job.usage.finished)) return undefined;
+  const usages = jobs.map((job) => job.usage.now());
+  return usages.length === 1 ? usages[0] : sumOfUsage(usages);
+}
+
+function jobsOf(request: TokenRequest, exchange: Exchange): TokenJob[] {
+  const { api, members, prompts, text } = request;
+  const stops = stopRules(members, text.eosTokenIds);
+  const n = members.n ?? 1;
+  const skipSpecialTokens = members.skip_special_tokens ?? true;
+  const onTokens = (count: number) => exchange.observer.progress(count);
+  return prompts.map((prompt, index): TokenJob => {
+    const usage = new UsageCount(prompt.tokenIds.length, api);
+    return {
+      contextId: prompts.length === 1 ? exchange.contextId : `${exchange.contextId}-${index}`,
+      body: bodyOf(request, prompt),
+      reader: new TokenReader({ text, promptIds: prompt.tokenIds, skipSpecialTokens, stops, n, usage, onTokens }),
+      usage,
+      nvext: new NvextFields(members.nvext?.extra_fields ?? [], exchange),
+      firstIndex: index * n,
+    };
+  });
+}
+
+function bodyOf(request: TokenRequest, prompt: TokenPrompt): Buffer {
+  return workerRequestBody({
+    model: request.model,
+    members: request.members,
+    tokenIds: prompt.tokenIds,
+    formattedPrompt: prompt.formatted,
+    media: prompt.media,
+    eosTokenIds: request.text.eosTokenIds,
+    sum: request.workers.sum,
+    logprobs: request.workerLogprobs,
+    hints: request.hints,
+  });
+}

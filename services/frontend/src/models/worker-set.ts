@@ -1,0 +1,167 @@
+// The workers that serve one model at one endpoint with the same card, and which of them gets a request.
+//
+//   members    instances whose card says so (model-watcher.ts)
+//   live       members whose instance record stands as well: a card may outlive its instance, and the reverse
+//   available  live ones that did not just fail: a failed one is left alone for a while
+//
+// I1  Round robin goes by id: the next larger id after the last one chosen, so that comers and goers do not disturb it.
+// I2  A request goes to an instance at most once, and to another one only while no worker has taken it.
+import {
+  AppError,
+  dynAddressOf,
+  type EndpointAddress,
+  type InstanceId,
+  type ModelCard,
+  modelTypesOf,
+  toAppError,
+} from "@mm-router/protocol";
+import { type Call, type Clock, type EndpointClient, isNotTaken, type ResponseStream } from "@mm-router/runtime";
+import type { TextModel } from "../text/index.ts";
+
+export type ModelKind = "chat" | "completion" | "other";
+export type RouterMode = "round-robin" | "random";
+
+export interface WorkerSetOptions {
+  readonly name: string;
+  readonly address: EndpointAddress;
+  readonly card: ModelCard;
+  /** `mdc_sum` of the requests. */
+  readonly sum: string;
+  /** Template and tokenizer; undefined for Text workers. */
+  readonly text: TextModel | undefined;
+  readonly client: EndpointClient;
+  readonly mode: RouterMode;
+  /** How long a failed instance is left alone. */
+  readonly setAsideMs: number;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** What a request demands of its worker. */
+export interface WorkerDemand {
+  readonly instanceId: InstanceId | undefined;
+  readonly dpRank: number | undefined;
+}
+
+export class WorkerSet {
+  readonly name: string;
+  readonly address: EndpointAddress;
+  readonly card: ModelCard;
+  readonly sum: string;
+  readonly text: TextModel | undefined;
+  readonly kinds: ReadonlySet<ModelKind>;
+  readonly members = new Set<InstanceId>();
+  readonly #options: WorkerSetOptions;
+  readonly #asideUntil = new Map<InstanceId, number>();
+  #lastChosen = -1n;
+
+  constructor(options: WorkerSetOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.address = options.address;
+    this.card = options.card;
+    this.sum = options.sum;
+    this.text = options.text;
+    this.kinds = new Set(modelTypesOf(options.card).map(kindOf));
+  }
+
+  /** Tokens that the model takes; 0 = unknown. */
+  get contextLength(): number {
+    return this.card.context_length || this.card.architectural_max_context_length || 0;
+  }
+
+  available(): InstanceId[] {
+    const now = this.#options.clock.now();
+    return this.#live().filter((id) => (this.#asideUntil.get(id) ?? 0) <= now);
+  }
+
+  /**
+   * Sends a request to a worker, to another one when it is not taken.
+   *
+   * @throws AppError `invalid_request` when the demanded worker is not there, `no_instances` when there is none at all
+   */
+  async dispatch(call: Call, demand: WorkerDemand): Promise<ResponseStream> {
+    this.#checkRank(demand.dpRank);
+    if (demand.instanceId !== undefined) return this.#direct(this.#demanded(demand.instanceId), call);
+    const tried = new Set<InstanceId>();
+    let failure: AppError | undefined;
+    for (;;) {
+      const id = this.#choose(this.available().filter((each) => !tried.has(each)));
+      if (id === undefined) throw failure ?? notReady(this.name);
+      tried.add(id);
+      try {
+        return await this.#direct(id, call);
+      } catch (error) {
+        if (!isNotTaken(error) || call.signal.aborted) throw error;
+        failure = error;
+      }
+    }
+  }
+
+  /**
+   * Takes note of how a call ended: after a failure of the connection the instance is left alone for a while.
+   * What a living worker says (`Unavailable`, overloaded, a bad request) is none.
+   */
+  noteFailure(id: InstanceId, error: AppError): void {
+    const lost = error.code === "worker_lost" && error.details["error_type"] !== "Unavailable";
+    if (lost || error.code === "deadline_exceeded") this.#asideUntil.set(id, this.#options.clock.now() + this.#options.setAsideMs);
+  }
+
+  forget(id: InstanceId): void {
+    this.members.delete(id);
+    this.#asideUntil.delete(id);
+  }
+
+  close(): void {
+    this.#options.client.close();
+  }
+
+  #live(): InstanceId[] {
+    const { instances } = this.#options.client;
+    return instances
+      .list()
+      .map((instance) => instance.instanceId)
+      .filter((id) => this.members.has(id));
+  }
+
+  async #direct(id: InstanceId, call: Call): Promise<ResponseStream> {
+    try {
+      return await this.#options.client.direct(id, call);
+    } catch (error) {
+      this.noteFailure(id, toAppError(error));
+      throw error;
+    }
+  }
+
+  #choose(candidates: readonly InstanceId[]): InstanceId | undefined {
+    if (this.#options.mode === "random") return candidates[Math.floor(this.#options.random() * candidates.length)];
+    const next = candidates.find((id) => id > this.#lastChosen) ?? candidates[0];
+    this.#lastChosen = next ?? this.#lastChosen;
+    return next;
+  }
+
+  #demanded(id: InstanceId): InstanceId {
+    if (this.#live().includes(id)) return id;
+    throw new AppError("invalid_request", `worker instance ${id} does not serve model \`${this.name}\` at ${dynAddressOf(this.address)}`);
+  }
+
+  #checkRank(rank: number | undefined): void {
+    if (rank === undefined) return;
+    const start = this.card.runtime_config?.data_parallel_start_rank ?? 0;
+    const size = this.card.runtime_config?.data_parallel_size ?? 1;
+    if (rank >= start && rank < start + size) return;
+    throw new AppError("invalid_request", `the workers of model \`${this.name}\` have no data-parallel rank ${rank}`);
+  }
+}
+
+/** A model whose workers are not there (yet, or for the moment). */
+export function notReady(name: string): AppError {
+  const message = `Model \`${name}\` is not ready to serve requests yet. The deployment may still be starting up or is not fully provisioned. Please retry shortly.`;
+  return new AppError("no_instances", message, { details: { public: message } });
+}
+
+function kindOf(modelType: string): ModelKind {
+  if (modelType === "Chat") return "chat";
+  return modelType === "Completions" ? "completion" : "other";
+}

@@ -1,0 +1,74 @@
+// From a validated request to the prompt of a Tokens worker.
+//
+//   chat         messages ─ template → text ─ without NUL ─ encode → token ids      nvext.token_data: those ids, no template
+//   completion   text ─ encode → token ids, or the client's ids
+//
+// Source: Dynamo 1.6.1 (preprocessor.rs); sentences and the context check as in 1.4.2, where 1.6.1 hides the cause.
+// I1  Everything that can refuse a prompt has refused it before a worker is chosen.
+import { AppError } from "@mm-router/protocol";
+import type { WorkerSet } from "../models/worker-set.ts";
+import type { TextModel } from "../text/index.ts";
+import type { ChatRequest } from "./chat-request.ts";
+import type { CompletionMembers } from "./completion-request.ts";
+import { checkContextLength, type RequestLimits } from "./limits.ts";
+import { type MediaReferences, mediaReferences } from "./media.ts";
+
+export interface TokenPrompt {
+  readonly tokenIds: Uint32Array;
+  /** The prompt as text; undefined when the client sent ids. */
+  readonly formatted: string | undefined;
+  readonly media: MediaReferences | undefined;
+}
+
+/** @throws AppError for media that are refused, a template that fails, or too many tokens */
+export function chatPrompt(request: ChatRequest, text: TextModel, workers: WorkerSet, limits: RequestLimits): TokenPrompt {
+  const media = mediaReferences(request.members.messages, limits);
+  const prompt = promptOfChat(request, text);
+  checkContextLength(prompt.tokenIds.length, workers.contextLength);
+  return { ...prompt, media };
+}
+
+/** One prompt per request to a worker. @throws AppError for unknown ids, too many prompts or too many tokens */
+export function completionPrompts(members: CompletionMembers, text: TextModel, workers: WorkerSet, limits: RequestLimits): TokenPrompt[] {
+  const written = promptList(members.prompt);
+  if (written.length > limits.promptsMax) {
+    throw new AppError("invalid_request", `the request has ${written.length} prompts, the limit is ${limits.promptsMax}`);
+  }
+  return written.map((each) => {
+    const tokenIds = typeof each === "string" ? encoded(each, text) : knownIds(each, text);
+    checkContextLength(tokenIds.length, workers.contextLength);
+    return { tokenIds, formatted: typeof each === "string" ? each : undefined, media: undefined };
+  });
+}
+
+function promptOfChat(request: ChatRequest, text: TextModel): Omit<TokenPrompt, "media"> {
+  const given = request.members.nvext?.token_data;
+  if (given !== undefined) return { tokenIds: knownIds(given, text), formatted: undefined };
+  const formatted = withoutNul(text.render(promptInput(request)));
+  return { tokenIds: encoded(formatted, text), formatted };
+}
+
+function promptInput({ members }: ChatRequest): Parameters<TextModel["render"]>[0] {
+  return { messages: members.messages } as never;
+}
+
+function promptList(prompt: CompletionMembers["prompt"]): (string | number[])[] {
+  if (typeof prompt === "string") return [prompt];
+  const isOneOfIds = prompt.every((each) => typeof each === "number");
+  return isOneOfIds ? [prompt as number[]] : (prompt as (string | number[])[]);
+}
+
+function encoded(prompt: string, text: TextModel): Uint32Array {
+  return text.encode(withoutNul(prompt));
+}
+
+function knownIds(ids: readonly number[], text: TextModel): Uint32Array {
+  const unknown = ids.find((id) => id >= text.vocabularySize);
+  if (unknown !== undefined)
+    throw new AppError("invalid_request", `token id ${unknown} is outside the vocabulary of ${text.vocabularySize} tokens`);
+  return Uint32Array.from(ids);
+}
+
+function withoutNul(prompt: string): string {
+  return prompt.includes("\0") ? prompt.replaceAll("\0", "") : prompt;
+}

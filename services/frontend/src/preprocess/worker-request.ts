@@ -1,0 +1,73 @@
+// The body of a request to a Tokens worker, as JSON text.
+//
+//   {"model","token_ids":[…],["multi_modal_data"],["multi_modal_uuids"],"stop_conditions":{…},"sampling_options":{…},
+//    "output_options":{…},"eos_token_ids":[…],"mdc_sum","annotations":[…],"routing":{…},"router_config_override":null,
+//    ["extra_args"],["mm_processor_kwargs"],["media_io_kwargs"],["agent_context"],["image_cache_scope"]}
+//
+// Source: Dynamo 1.6.1, key order included; workers of 0.9 … 1.6 read it. Evidence: golden wire frontend-to-tokens-worker*.
+// I1  Members outside the brackets are always there, null when nothing was said.
+import { type LosslessJson, stringifyJsonLossless } from "@mm-router/protocol";
+import type { MediaReferences } from "./media.ts";
+import { type RequestHints, routingOf, sessionMembers } from "./request-hints.ts";
+import { extraSamplingOptions, outputOptions, type SamplingMembers, samplingOptions, stopConditions } from "./sampling.ts";
+import type { JsonMap } from "./shape.ts";
+
+export interface WorkerRequest {
+  readonly model: string;
+  readonly members: SamplingMembers;
+  readonly tokenIds: Uint32Array;
+  /** The rendered prompt, told beside images. */
+  readonly formattedPrompt: string | undefined;
+  readonly media: MediaReferences | undefined;
+  readonly eosTokenIds: readonly number[];
+  /** Checksum of the model card that was used. */
+  readonly sum: string;
+  /** Alternatives per token asked of the engine. */
+  readonly logprobs: number | undefined;
+  readonly hints: RequestHints;
+}
+
+export function workerRequestBody(request: WorkerRequest): Buffer {
+  const { members, media, hints, eosTokenIds } = request;
+  const rest: JsonMap = new Map();
+  set(rest, "multi_modal_data", media?.data);
+  set(rest, "multi_modal_uuids", media?.uuids);
+  rest.set("stop_conditions", stopConditions(members, eosTokenIds));
+  rest.set("sampling_options", samplingOptions(members));
+  rest.set("output_options", outputOptions(members, request.logprobs));
+  rest.set("eos_token_ids", members.ignore_eos === true ? [] : [...eosTokenIds]);
+  rest.set("mdc_sum", request.sum);
+  rest.set("annotations", members.nvext?.annotations ?? []);
+  rest.set("routing", routingOf(hints));
+  rest.set("router_config_override", null);
+  set(rest, "extra_args", extraArgs(request));
+  set(rest, "mm_processor_kwargs", members.mm_processor_kwargs);
+  set(rest, "media_io_kwargs", members.media_io_kwargs);
+  for (const [name, value] of sessionMembers(hints)) rest.set(name, value);
+  // Token ids are most of the text: joined here, they need no array of their own.
+  const head = `{"model":${JSON.stringify(request.model)},"token_ids":[${request.tokenIds.join(",")}],`;
+  return Buffer.from(head + stringifyJsonLossless(rest).slice(1));
+}
+
+function extraArgs({ members, media, hints, formattedPrompt }: WorkerRequest): JsonMap | undefined {
+  const extra: JsonMap = new Map();
+  if (media !== undefined) {
+    extra.set("messages", [...media.messages]);
+    set(extra, "formatted_prompt", formattedPrompt);
+  }
+  set(extra, "nvext", nvextArgs(members, hints));
+  set(extra, "sampling_options", extraSamplingOptions(members));
+  return extra.size === 0 ? undefined : extra;
+}
+
+function nvextArgs({ nvext }: SamplingMembers, { cacheSalt }: RequestHints): JsonMap | undefined {
+  const args: JsonMap = new Map();
+  set(args, "extra_fields", nvext?.extra_fields);
+  set(args, "cache_salt", cacheSalt);
+  set(args, "token_in", nvext?.token_data === undefined ? undefined : true);
+  return args.size === 0 ? undefined : args;
+}
+
+function set(members: JsonMap, name: string, value: LosslessJson | undefined): void {
+  if (value !== undefined) members.set(name, value);
+}

@@ -1,0 +1,152 @@
+// Wires the frontend: discovery → models, HTTP → answers.
+import { readFileSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { AppError } from "@mm-router/protocol";
+import {
+  connectRuntime,
+  readCardFile,
+  resolveModel,
+  type RunningService,
+  type Runtime,
+  runtimeConfigOf,
+  type ServiceDeps,
+  systemClock,
+} from "@mm-router/runtime";
+import type { FrontendConfig } from "./config.ts";
+import { InFlight } from "./http/in-flight.ts";
+import { createHttpServer, type ServerDeps, type TlsFiles } from "./http/server.ts";
+import { frontendMetrics } from "./metrics.ts";
+import { loadCardText } from "./models/card-files.ts";
+import { InstanceDirectory } from "./models/instance-directory.ts";
+import { ModelSet } from "./models/model-set.ts";
+import { ModelWatcher } from "./models/model-watcher.ts";
+
+const MiB = 1024 * 1024;
+
+export interface Frontend extends RunningService {
+  readonly port: number;
+}
+
+/** Starts the frontend: it answers as soon as this resolves, and serves each model as its card comes. */
+export async function createFrontend(config: FrontendConfig, deps: ServiceDeps): Promise<Frontend> {
+  const tls = tlsFiles(config);
+  const runtime = await connectRuntime(runtimeConfig(config, deps.service), deps);
+  const models = new ModelSet();
+  const inFlight = new InFlight();
+  const directory = new InstanceDirectory(runtime.discovery);
+  const serverDeps = serverDepsOf(config, deps, { models, inFlight, directory });
+  const watcher = watchModels(config, deps, runtime, serverDeps);
+  const server = createHttpServer(serverDeps, tls);
+  const closeAll = async () => {
+    watcher.close();
+    directory.close();
+    server.closeAllConnections();
+    await runtime.close();
+  };
+  try {
+    await listening(server, config);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  const { port } = server.address() as AddressInfo;
+  deps.log.info("http", { host: config.httpHost, http_port: port, tls: tls !== undefined });
+  return {
+    port,
+    close: async () => {
+      await inFlight.drain(config.drainS * 1000);
+      server.close();
+      await closeAll();
+    },
+  };
+}
+
+function serverDepsOf(
+  config: FrontendConfig,
+  { log, metrics }: ServiceDeps,
+  parts: Pick<ServerDeps, "models" | "inFlight" | "directory">,
+): ServerDeps {
+  return {
+    ...parts,
+    log,
+    metrics: frontendMetrics(metrics, config.metricsPrefix),
+    registry: metrics,
+    overloadStatus: config.overloadStatus,
+    bodyLimits: { bodyMb: config.bodyMbMax },
+    validation: { ignoreUnknown: config.ignoreUnsupported },
+    requestLimits: {
+      imagesMax: config.imagesMax,
+      promptsMax: config.promptsMax,
+      dataUrlLengthMax: config.dataUrlMbMax * MiB,
+      allowInternalUrls: config.allowInternalUrls,
+    },
+    hints: { metadataPrefix: config.metadataPrefix, nvext: !config.disableNvext },
+    stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage },
+    modelList: { listInternal: config.listInternal, contextWindow: config.contextWindow, maxOutputTokens: config.maxOutputTokens },
+  };
+}
+
+function watchModels(
+  config: FrontendConfig,
+  { log, signal }: ServiceDeps,
+  runtime: Runtime,
+  { models, metrics }: ServerDeps,
+): ModelWatcher {
+  const source = {
+    read: (file: Parameters<typeof readCardFile>[0]) => readCardFile(file, { signal }),
+    resolveFolder: async (nameOrPath: string) => (await resolveModel(nameOrPath)).path,
+  };
+  return new ModelWatcher(
+    {
+      namespaces: { exact: config.namespace, prefix: config.namespacePrefix },
+      mode: config.routerMode,
+      setAsideMs: config.inhibitedS * 1000,
+    },
+    {
+      log,
+      clock: systemClock,
+      models,
+      discovery: runtime.discovery,
+      clientOf: (address) => runtime.endpoint(address).client(),
+      loadText: ({ card }) => loadCardText(card, source, { modelPath: config.modelPath }),
+      served: (set) => {
+        const model = { model: set.name };
+        metrics.contextLength.set(model, set.contextLength);
+        metrics.blockSize.set(model, set.card.kv_cache_block_size);
+        metrics.migrationLimit.set(model, set.card.migration_limit);
+      },
+    },
+  );
+}
+
+/** A worker that falls silent is lost to the answer, not only to the transport. */
+function runtimeConfig(config: FrontendConfig, service: ServiceDeps["service"]) {
+  const base = runtimeConfigOf(config, service);
+  const idleTimeoutMs = config.backendStreamTimeoutS > 0 ? config.backendStreamTimeoutS * 1000 : base.requestPlane.idleTimeoutMs;
+  return { ...base, requestPlane: { ...base.requestPlane, idleTimeoutMs } };
+}
+
+function tlsFiles({ tlsCertPath, tlsKeyPath }: FrontendConfig): TlsFiles | undefined {
+  if (tlsCertPath === undefined && tlsKeyPath === undefined) return undefined;
+  if (tlsCertPath === undefined || tlsKeyPath === undefined)
+    throw new AppError("configuration", "--tls-cert-path and --tls-key-path go together");
+  try {
+    return { cert: readFileSync(tlsCertPath, "utf8"), key: readFileSync(tlsKeyPath, "utf8") };
+  } catch (cause) {
+    throw new AppError("configuration", `the TLS files cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function listening(server: Server, { httpHost, httpPort }: FrontendConfig): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const reason =
+        cause.code === "EADDRINUSE"
+          ? "is in use; stop what uses it or choose another with --http-port"
+          : `cannot be used: ${cause.message}`;
+      reject(new AppError("configuration", `${httpHost}:${httpPort} ${reason}`, { cause }));
+    });
+    server.listen(httpPort, httpHost, () => resolve());
+  });
+}
