@@ -6,6 +6,7 @@ export * from "./event-order.ts";
 export * from "./kv-index.ts";
 export * from "./local-scheduler.ts";
 export * from "./overlap.ts";
+export * from "./pad-tokens.ts";
 export * from "./radix-tree.ts";
 export * from "./rank-map.ts";
 export * from "./router-config.ts";

@@ -4,14 +4,14 @@ import { workerKeyText } from "@mm-router/protocol";
 import type { ApplyOutcome, ClearedScope, IndexSize, KvIndex } from "./kv-index.ts";
 import type { OverlapScore, OverlapScores } from "./overlap.ts";
 
-interface Position {
+export interface Position {
   readonly parent: Position | undefined;
   readonly tokensHash: BlockHash | undefined;
   readonly children: Map<BlockHash, Position>;
   readonly ranks: Set<Rank>;
 }
 
-interface Rank {
+export interface Rank {
   readonly worker: WorkerKey;
   readonly positions: Map<ExternalHash, Position>;
   readonly held: Set<Position>;
@@ -55,7 +55,7 @@ export class NaiveIndex implements KvIndex {
   removeRank(worker: WorkerKey): void {
     const rank = this.ranks.get(workerKeyText(worker));
     if (rank === undefined) return;
-    for (const at of rank.held) leave(rank, at);
+    for (const at of rank.held) this.leave(rank, at);
     this.ranks.delete(workerKeyText(worker));
   }
 
@@ -95,12 +95,12 @@ export class NaiveIndex implements KvIndex {
   private store(worker: WorkerKey, { parent_hash, blocks }: StoredBlocks): ApplyOutcome {
     const key = workerKeyText(worker);
     const rank = this.ranks.get(key) ?? { worker, positions: new Map(), held: new Set() };
-    let at = parent_hash === null ? this.root : rank.positions.get(parent_hash);
+    let at: Position | undefined = parent_hash === null ? this.root : rank.positions.get(parent_hash);
     if (at === undefined) return "parent_not_found";
     if (blocks.length > 0) this.ranks.set(key, rank);
     for (const { block_hash, tokens_hash } of blocks) {
-      let child = at.children.get(tokens_hash);
-      if (child === undefined) at.children.set(tokens_hash, (child = position(at, tokens_hash)));
+      const child: Position = at.children.get(tokens_hash) ?? position(at, tokens_hash);
+      at.children.set(tokens_hash, child);
       rank.positions.set(block_hash, child);
       rank.held.add(child);
       child.ranks.add(rank);
@@ -113,18 +113,23 @@ export class NaiveIndex implements KvIndex {
     const at = rank.positions.get(hash);
     if (at === undefined) return false;
     rank.positions.delete(hash);
-    leave(rank, at);
+    this.leave(rank, at);
     return true;
+  }
+
+  protected leave(rank: Rank, at: Position): void {
+    rank.held.delete(at);
+    at.ranks.delete(rank);
+    if (at.ranks.size === 0) this.forget(at);
+  }
+
+  /** I4: what nobody holds is cut off from its parent, and its subtree with it. */
+  protected forget(at: Position): void {
+    const siblings = at.parent?.children;
+    if (siblings?.get(at.tokensHash!) === at) siblings.delete(at.tokensHash!);
   }
 }
 
 function position(parent: Position | undefined, tokensHash: BlockHash | undefined): Position {
   return { parent, tokensHash, children: new Map(), ranks: new Set() };
-}
-
-/** I4: what nobody holds is cut off from its parent, and its subtree with it. */
-function leave(rank: Rank, at: Position): void {
-  rank.held.delete(at);
-  at.ranks.delete(rank);
-  if (at.ranks.size === 0 && at.parent?.children.get(at.tokensHash!) === at) at.parent.children.delete(at.tokensHash!);
 }

@@ -128,6 +128,11 @@ export class RadixTree implements KvIndex {
     return { ranks: this.byIndex.length - this.freeIndexes.length, entries: this.entries };
   }
 
+  /** Whether nothing is stored, kept for later use or left over. */
+  get isEmpty(): boolean {
+    return this.size.ranks === 0 && this.strays === 0 && this.tree.isEmpty && this.sets.isEmpty;
+  }
+
   /** Bytes of typed arrays. */
   get bytes(): number {
     let bytes = this.tree.bytes + this.sets.bytes;

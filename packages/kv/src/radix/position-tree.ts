@@ -149,6 +149,11 @@ export class PositionTree {
     return [page[word]!, page[word + 1]!];
   }
 
+  /** Whether there is the root alone. */
+  get isEmpty(): boolean {
+    return this.nextRun - this.freeRuns.length === 1 && this.unpaired.size === 0;
+  }
+
   /** Memory, without what Maps and lists take. */
   get bytes(): number {
     return this.pages.bytes + this.branches.bytes + this.runs.base.length * bytesPerRun;

@@ -42,6 +42,11 @@ export class RankSets {
     return this.flip(set, rank);
   }
 
+  /** Whether there is the empty set alone. */
+  get isEmpty(): boolean {
+    return this.next - this.free.length === 1;
+  }
+
   get bytes(): number {
     return this.bits.byteLength + this.references.byteLength + this.hashes.byteLength + this.slots.byteLength;
   }
