@@ -65,6 +65,8 @@ export interface Dialect {
   readonly streamsAllChoices: boolean;
   /** `extra_args.mm_hashes` name the images for engine and events. */
   readonly readsMmHashes: boolean;
+  /** `mm_processor_kwargs` of a request change what the image processor does. */
+  readonly honoursProcessorOptions: boolean;
   /** Image prompts are rebuilt from `extra_args.messages`; `token_ids` are ignored then. */
   readonly readsImagePromptFromMessages: boolean;
   /** The worker's image fetcher does not look at the address it dials. */
@@ -174,6 +176,9 @@ const table: { readonly [fact in Exclude<keyof Dialect, "line">]: Steps<Dialect[
   streamsAllChoices: { "0.7": false, "1.2": true },
   // Seen: worker/mm-*.json (engine_requests).
   readsMmHashes: { "0.7": false, "1.4": true },
+  // Source: worker of 1.4.2 … 1.6.1.
+  honoursProcessorOptions: { "0.7": false, "1.6": true },
+  // Seen: worker/mm-*.json (engine_requests).
   readsImagePromptFromMessages: { "0.7": true, "1.0": false },
   // Seen: multimodal/ssrf.json, multimodal/data_urls.json.
   fetchesPrivateAddresses: { "0.7": true, "1.2": false },

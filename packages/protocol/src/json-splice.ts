@@ -61,7 +61,11 @@ export function memberSpans(json: Uint8Array): Map<string, MemberSpan> {
  * @param changes member name → JSON of its new value, as text or UTF-8
  * @param spans   `memberSpans(json)`, when the caller has them already
  */
-export function spliceMembers(json: Uint8Array, changes: ReadonlyMap<string, string | Uint8Array>, spans = memberSpans(json)): Buffer {
+export function spliceMembers(
+  json: Uint8Array,
+  changes: ReadonlyMap<string, string | Uint8Array>,
+  spans: ReadonlyMap<string, MemberSpan> = memberSpans(json),
+): Buffer {
   const bytes = bufferOf(json);
   const replaced = [...changes].flatMap(([name, value]) => {
     const span = spans.get(name);

@@ -1,0 +1,48 @@
+// What this process counts. Requests, durations and streams as such are counted by the runtime (dynamo_component_*).
+import type { Metrics } from "@mm-router/runtime";
+import { type DegradeReason, degradeReasons } from "./routing/degrade.ts";
+
+/** How a request went: `ended` well; the others say whose doing it was. */
+export type Outcome = "ended" | "worker_failed" | "worker_lost" | "client_closed" | "refused" | "not_taken" | "error";
+
+export interface RouterMetrics {
+  finished(outcome: Outcome): void;
+  degraded(reason: DegradeReason): void;
+  /** A worker did not take a request; it went to the next one. */
+  retried(): void;
+  /** A worker was chosen `seconds` after the request came. */
+  chosen(seconds: number, blocks: { asked: number; held: number }): void;
+  firstToken(seconds: number): void;
+  workers(count: number): void;
+  activeRequests(count: number): void;
+}
+
+/** From 0.5 ms: text is routed in less than a millisecond, a cold image takes as long as its download. */
+const routingBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export function routerMetrics(metrics: Metrics): RouterMetrics {
+  const requests = metrics.counter("mm_router_requests_total", "Requests by how they ended", ["outcome"]);
+  const degraded = metrics.counter("mm_router_degraded_total", "Requests routed on less than everything, by reason", ["reason"]);
+  const retries = metrics.counter("mm_router_retries_total", "Requests that a worker did not take and that went to the next one");
+  const blocksAsked = metrics.counter("mm_router_blocks_total", "Full blocks of routed prompts");
+  const blocksHeld = metrics.counter("mm_router_overlap_blocks_total", "Blocks of routed prompts that the chosen worker already held");
+  const routing = metrics.histogram("mm_router_routing_seconds", "From a request's arrival to the choice of its worker", routingBuckets);
+  const firstToken = metrics.histogram("mm_router_time_to_first_token_seconds", "From arrival to the first tokens", firstTokenBuckets);
+  const workers = metrics.gauge("mm_router_workers", "Live workers");
+  const activeRequests = metrics.gauge("mm_router_active_requests", "Requests counted as load on workers");
+  for (const reason of Object.keys(degradeReasons)) degraded.inc({ reason }, 0); // so that an increase from nothing is seen
+  return {
+    finished: (outcome) => requests.inc({ outcome }),
+    degraded: (reason) => degraded.inc({ reason }),
+    retried: () => retries.inc(),
+    chosen(seconds, { asked, held }) {
+      routing.observe(seconds);
+      blocksAsked.inc(asked);
+      blocksHeld.inc(held);
+    },
+    firstToken: (seconds) => firstToken.observe(seconds),
+    workers: (count) => workers.set(count),
+    activeRequests: (count) => activeRequests.set(count),
+  };
+}

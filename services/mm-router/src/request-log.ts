@@ -1,0 +1,64 @@
+// One info line per request, at its end: what was decided, how long it took, how it went. Never prompts, URLs, tokens.
+import { hexOf, toAppError } from "@mm-router/protocol";
+import type { Clock, Logger } from "@mm-router/runtime";
+import type { Outcome, RouterMetrics } from "./metrics.ts";
+import type { ReceivedRequest } from "./received-request.ts";
+import type { Choice } from "./routing/routing-plan.ts";
+
+export interface RequestLogDeps {
+  readonly log: Logger;
+  readonly metrics: RouterMetrics;
+  readonly clock: Clock;
+}
+
+export class RequestLog {
+  private readonly deps: RequestLogDeps;
+  private readonly startedAt: number;
+  private readonly facts: Record<string, unknown>;
+
+  constructor(requestId: string, deps: RequestLogDeps) {
+    this.deps = deps;
+    this.startedAt = deps.clock.now();
+    this.facts = { request_id: requestId };
+  }
+
+  received({ tokenIds, images }: ReceivedRequest): void {
+    this.facts["prompt_tokens"] = tokenIds.length;
+    this.facts["images"] = images.length;
+  }
+
+  chosen({ worker, dpRank, prompt, booking }: Choice): void {
+    const elapsed = this.elapsedMs();
+    Object.assign(this.facts, {
+      instance_id: hexOf(worker.instanceId),
+      dp_rank: dpRank,
+      isl_tokens: prompt.islTokens,
+      overlap_blocks: booking.overlapBlocks,
+      identity: prompt.mmHashes === undefined ? undefined : "ours",
+      reason: prompt.degraded,
+      routing_ms: elapsed,
+    });
+    this.deps.metrics.chosen(elapsed / 1000, { asked: prompt.blockHashes.length, held: booking.overlapBlocks });
+  }
+
+  retried(): void {
+    this.facts["retries"] = ((this.facts["retries"] as number | undefined) ?? 0) + 1;
+    this.deps.metrics.retried();
+  }
+
+  firstToken(): void {
+    const elapsed = this.elapsedMs();
+    this.facts["first_token_ms"] = elapsed;
+    this.deps.metrics.firstToken(elapsed / 1000);
+  }
+
+  finished(outcome: Outcome, error?: unknown): void {
+    const told = error === undefined ? {} : { code: toAppError(error).code, error: toAppError(error).message };
+    this.deps.metrics.finished(outcome);
+    this.deps.log.info("request done", { ...this.facts, ...told, outcome, duration_ms: this.elapsedMs() });
+  }
+
+  private elapsedMs(): number {
+    return Math.round((this.deps.clock.now() - this.startedAt) * 1000) / 1000;
+  }
+}

@@ -1,0 +1,81 @@
+// Asks a served index which ranks hold a request's leading blocks. Fails soft: no answer is an empty one, with its reason.
+//
+//   router ── {"model_name","block_hashes"} ──▶ kv_indexer_query, under the workers' component, ours or a real router's
+//          ◀── scores in blocks ─────────────── within `deadlineMs`, else routing by load
+//
+// Source: golden/kv/remote-indexer.json (served index and asking router of 1.2.1, 1.4.2, 1.6.1).
+import { randomUUID } from "node:crypto";
+import { AppError, decodeIndexerAnswer, encodeIndexerQuery, type RankScore } from "@mm-router/protocol";
+import { type Clock, type EndpointClient, type Logger, withDeadline } from "@mm-router/runtime";
+import { Breaker } from "./breaker.ts";
+import type { DegradeReason } from "./degrade.ts";
+
+export interface IndexerClientOptions {
+  readonly deadlineMs: number;
+  /** Failures in a row after which the index is left alone for `restMs`. */
+  readonly failuresMax: number;
+  readonly restMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface IndexAnswer {
+  readonly scores: readonly RankScore[];
+  /** Why there are no scores although there might be. */
+  readonly degraded?: DegradeReason;
+}
+
+const nothing: IndexAnswer = { scores: [] };
+
+export class IndexerClient {
+  private readonly endpoint: EndpointClient;
+  private readonly options: IndexerClientOptions;
+  private readonly breaker: Breaker;
+
+  constructor(endpoint: EndpointClient, options: IndexerClientOptions) {
+    this.endpoint = endpoint;
+    this.options = options;
+    this.breaker = new Breaker(options);
+  }
+
+  /** Never rejects, but for a caller that left (`client_closed`). */
+  async query(modelName: string, blockHashes: BigUint64Array, signal: AbortSignal): Promise<IndexAnswer> {
+    if (blockHashes.length === 0) return nothing;
+    if (this.endpoint.instances.list().length === 0) return { scores: [], degraded: "index-missing" };
+    if (!this.breaker.mayAsk()) return { scores: [], degraded: "index-resting" };
+    try {
+      const { deadlineMs } = this.options;
+      const body = encodeIndexerQuery("json", { modelName, blockHashes });
+      const scores = await withDeadline((limited) => this.ask(body, limited), deadlineMs, "the index query", signal);
+      this.breaker.succeeded();
+      return { scores };
+    } catch (error) {
+      signal.throwIfAborted();
+      return this.failure(error);
+    }
+  }
+
+  private async ask(body: Buffer, signal: AbortSignal): Promise<readonly RankScore[]> {
+    const stream = await this.endpoint.roundRobin({ contextId: randomUUID(), body, signal });
+    let scores: readonly RankScore[] | undefined;
+    for await (const frames of stream) {
+      for (const frame of frames) scores ??= scoresOf(frame);
+    }
+    if (scores === undefined) throw new AppError("protocol_error", "the index ended its answer without one");
+    return scores;
+  }
+
+  private failure(error: unknown): IndexAnswer {
+    this.breaker.failed();
+    const late = error instanceof AppError && error.code === "deadline_exceeded";
+    const degraded = late ? "index-late" : "index-failed";
+    this.options.log.debug("index query failed", { reason: degraded, error });
+    return { scores: [], degraded };
+  }
+}
+
+function scoresOf(frame: Buffer): readonly RankScore[] {
+  const answer = decodeIndexerAnswer("json", frame);
+  if (answer.kind === "error") throw new AppError("worker_error", answer.message);
+  return answer.scores;
+}

@@ -1,0 +1,65 @@
+// From a request to a plan: prompt forms → block hashes → the index → who holds what.
+//
+//   workers ── by prompt form ──▶ hashes ── query ──▶ overlap ──▶ plan ── choose ──▶ rank, booked
+//
+// Nothing here fails a request: what goes wrong costs knowledge, is counted by reason, and routing goes on with the rest.
+import type { OverlapScore } from "@mm-router/kv";
+import { AppError } from "@mm-router/protocol";
+import type { Logger } from "@mm-router/runtime";
+import type { ReceivedRequest } from "../received-request.ts";
+import type { Worker } from "../workers/worker.ts";
+import type { WorkerDirectory } from "../workers/worker-directory.ts";
+import type { DegradeReason } from "./degrade.ts";
+import type { IndexerClient } from "./indexer-client.ts";
+import { formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
+import { type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
+
+export interface KvRouterDeps extends PromptDeps {
+  readonly workers: WorkerDirectory;
+  readonly index: IndexerClient;
+  readonly scheduler: PlanDeps["scheduler"];
+  readonly onDegraded: (reason: DegradeReason) => void;
+  readonly log: Logger;
+}
+
+export class KvRouter {
+  private readonly deps: KvRouterDeps;
+
+  constructor(deps: KvRouterDeps) {
+    this.deps = deps;
+  }
+
+  /** @throws AppError `client_closed` when `signal` aborts, nothing else */
+  async plan(request: ReceivedRequest, signal: AbortSignal): Promise<RoutingPlan> {
+    const { workers, scheduler } = this.deps;
+    const forms = Map.groupBy(workers.available(), (worker) => formKey(request, worker));
+    const groups = await Promise.all(Array.from(forms.values(), (group) => this.group(request, group, signal)));
+    return new RoutingPlan(groups, request.routing, { scheduler, available: () => workers.available() });
+  }
+
+  private async group(request: ReceivedRequest, workers: readonly Worker[], signal: AbortSignal): Promise<PlanGroup> {
+    const prompt = await this.prompt(request, workers[0]!, signal); // groups have a member
+    if (prompt.degraded !== undefined) this.deps.onDegraded(prompt.degraded);
+    return { workers, prompt, overlap: prompt.refusal ? [] : await this.overlap(workers, prompt, signal) };
+  }
+
+  private async prompt(request: ReceivedRequest, worker: Worker, signal: AbortSignal): Promise<RoutedPrompt> {
+    try {
+      return await routedPrompt(request, worker, this.deps, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.deps.log.error("image analysis failed", { error });
+      return { islTokens: request.tokenIds.length, blockHashes: new BigUint64Array(), degraded: "analysis-failed" };
+    }
+  }
+
+  private async overlap(workers: readonly Worker[], prompt: RoutedPrompt, signal: AbortSignal): Promise<OverlapScore[]> {
+    const indexed = workers.filter(({ blockSize }) => blockSize === this.deps.blockSize);
+    if (indexed.length < workers.length) this.deps.onDegraded("block-size");
+    if (indexed[0] === undefined) return [];
+    const { scores, degraded } = await this.deps.index.query(indexed[0].modelName, prompt.blockHashes, signal);
+    if (degraded !== undefined) this.deps.onDegraded(degraded);
+    const ids = new Set(indexed.map(({ instanceId }) => instanceId));
+    return scores.filter(({ worker }) => ids.has(worker.workerId));
+  }
+}

@@ -1,0 +1,88 @@
+// A prompt as one kind of worker caches it: the tokens that its events hash, as block hashes.
+//
+//   token_ids ── images? ──▶ analysis for the worker's dialect ──▶ routing tokens, infos per block ──▶ block hashes
+//                  └ none ─────────────────────────────────────▶ the tokens as they are ──────────────┘
+//
+// Releases differ in what enters a hash (images, LoRA, cache salt): one prompt has as many forms as there are kinds of
+// workers, nearly always one.
+import { blockHashes } from "@mm-router/kv";
+import type { AppError } from "@mm-router/protocol";
+import type { AnalysisInput, ImageAnalyser, ImageModel } from "../multimodal/index.ts";
+import { frontendTokensOf, processorOptionsOf, type ReceivedRequest } from "../received-request.ts";
+import type { Worker } from "../workers/worker.ts";
+import type { DegradeReason } from "./degrade.ts";
+
+export interface RoutedPrompt {
+  /** What the worker has to compute: every token of the prompt, images expanded as far as that is known. */
+  readonly islTokens: number;
+  /** Of the full blocks that are sure. */
+  readonly blockHashes: BigUint64Array;
+  readonly degraded?: DegradeReason;
+  /** Names that we chose for the images; the worker must be told them. */
+  readonly mmHashes?: readonly string[];
+  /** Why workers of this kind must not get the request. */
+  readonly refusal?: AppError;
+}
+
+export interface PromptDeps {
+  readonly analyser: Pick<ImageAnalyser, "analyse">;
+  readonly model: ImageModel;
+  readonly blockSize: number;
+}
+
+/** What decides about a prompt's form, of one kind of worker. */
+export type PromptForm = Pick<Worker, "dialect" | "imageDialect" | "promptTokensMax">;
+
+/** Equal for workers for which this request has the same form. */
+export function formKey({ routing, images }: ReceivedRequest, { dialect, imageDialect, promptTokensMax }: PromptForm): string {
+  const lora = routing.lora_name && dialect.hashesLora ? "lora" : "";
+  const salt = routing.cache_salt && dialect.hashesCacheSalt ? "salt" : "";
+  return images.length > 0 ? `${lora}${salt}${dialect.line}${imageDialect}${promptTokensMax ?? ""}` : lora + salt;
+}
+
+/** @throws the signal's reason when the caller left; anything else is a fault of this program */
+export async function routedPrompt(
+  request: ReceivedRequest,
+  form: PromptForm,
+  deps: PromptDeps,
+  signal: AbortSignal,
+): Promise<RoutedPrompt> {
+  const { routing, tokenIds } = request;
+  const hashed = {
+    blockSize: deps.blockSize,
+    loraName: form.dialect.hashesLora ? routing.lora_name : undefined,
+    cacheNamespace: form.dialect.hashesCacheSalt ? routing.cache_salt : undefined,
+  };
+  if (request.images.length === 0) return { islTokens: tokenIds.length, blockHashes: blockHashes({ ...hashed, tokens: tokenIds }) };
+  const { routingTokens, blockMmInfos, promptTokens, quality, ours, identities, refusal } = await deps.analyser.analyse(
+    analysisInput(request, form, deps),
+    signal,
+  );
+  return {
+    islTokens: promptTokens,
+    blockHashes: blockHashes({ ...hashed, tokens: routingTokens, blockMmInfos }),
+    ...(quality.kind !== "exact" && { degraded: quality.reason }),
+    ...(ours && identities && { mmHashes: identities }),
+    ...(refusal && { refusal }),
+  };
+}
+
+function analysisInput(
+  request: ReceivedRequest,
+  { dialect, imageDialect, promptTokensMax }: PromptForm,
+  { model, blockSize }: PromptDeps,
+): AnalysisInput {
+  const { tokenIds, images, givenHashes } = request;
+  return {
+    tokenIds,
+    images,
+    givenHashes,
+    frontendTokens: frontendTokensOf(request),
+    processorOptions: dialect.honoursProcessorOptions ? processorOptionsOf(request) : undefined,
+    model,
+    blockSize,
+    dialect: imageDialect,
+    worker: dialect,
+    promptTokensMax,
+  };
+}

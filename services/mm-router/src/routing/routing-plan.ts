@@ -1,0 +1,88 @@
+// What is known about where a request fits, and the choice made from it; made again when a worker does not take the request.
+import type { Booking, LocalScheduler, OverlapScore } from "@mm-router/kv";
+import type { InstanceId, RoutingHints } from "@mm-router/protocol";
+import type { Worker } from "../workers/worker.ts";
+import type { RoutedPrompt } from "./routed-prompt.ts";
+
+/** Workers for which the prompt has the same form. */
+export interface PlanGroup {
+  readonly workers: readonly Worker[];
+  readonly prompt: RoutedPrompt;
+  /** What ranks of these workers hold. */
+  readonly overlap: readonly OverlapScore[];
+}
+
+export interface Choice {
+  readonly worker: Worker;
+  readonly dpRank: number;
+  readonly prompt: RoutedPrompt;
+  readonly booking: Booking;
+}
+
+interface Candidate {
+  readonly worker: Worker;
+  readonly prompt: RoutedPrompt;
+}
+
+export interface PlanDeps {
+  readonly scheduler: LocalScheduler;
+  /** Those that may be chosen at this moment. */
+  readonly available: () => readonly Worker[];
+}
+
+export class RoutingPlan {
+  private readonly groups: readonly PlanGroup[];
+  private readonly hints: RoutingHints;
+  private readonly deps: PlanDeps;
+
+  constructor(groups: readonly PlanGroup[], hints: RoutingHints, deps: PlanDeps) {
+    this.groups = groups;
+    this.hints = hints;
+    this.deps = deps;
+  }
+
+  /**
+   * Chooses a rank and books the request on it; undefined when nobody is left.
+   *
+   * @param refused workers that did not take the request
+   * @throws AppError the refusal, when no kind of worker may get the request
+   */
+  choose(refused: ReadonlySet<InstanceId>): Choice | undefined {
+    const allowed = this.groups.filter(({ prompt }) => prompt.refusal === undefined);
+    const refusal = this.groups[0]?.prompt.refusal;
+    if (allowed.length === 0 && refusal !== undefined) throw refusal;
+    const candidates = this.candidates(allowed, refused);
+    if (candidates.length === 0) return undefined;
+    const booking = this.deps.scheduler.select({
+      ...longestOf(allowed),
+      overlap: allowed.flatMap(({ overlap }) => overlap),
+      candidates: candidates.flatMap(({ worker }) => worker.ranks),
+    });
+    const { workerId, dpRank } = booking.worker;
+    const { worker, prompt } = candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
+    return { worker, dpRank, prompt, booking };
+  }
+
+  private candidates(groups: readonly PlanGroup[], refused: ReadonlySet<InstanceId>): Candidate[] {
+    const live = new Set(this.deps.available().map(({ instanceId }) => instanceId));
+    const all = groups.flatMap(({ workers, prompt }) => workers.map((worker) => ({ worker, prompt })));
+    const usable = all.filter(({ worker: { instanceId } }) => live.has(instanceId) && !refused.has(instanceId));
+    const wanted = wantedIds(this.hints);
+    // a frontend's ids may be those of routers, which mean nothing to us
+    const named = all.some(({ worker }) => wanted.has(worker.instanceId));
+    return named ? usable.filter(({ worker }) => wanted.has(worker.instanceId)) : usable;
+  }
+}
+
+function wantedIds(hints: RoutingHints): ReadonlySet<InstanceId> {
+  const pinned = hints.backend_instance_id;
+  const ids = pinned === undefined || pinned === null ? (hints.allowed_worker_ids ?? []) : [pinned];
+  return new Set(ids.map((id) => BigInt(id) as InstanceId));
+}
+
+/** With workers of several kinds the longest form stands for the request's load. */
+function longestOf(groups: readonly PlanGroup[]): { islTokens: number; blockHashes: BigUint64Array } {
+  const [first, ...others] = groups.map(({ prompt }) => prompt);
+  const { islTokens, blockHashes } = others.reduce((longest, prompt) => (prompt.islTokens > longest.islTokens ? prompt : longest), first!);
+  return { islTokens, blockHashes };
+}
