@@ -86,12 +86,12 @@ export function decodeRouterEvents(bytes: Uint8Array): RouterEvent[] {
 
 /** One event as ≤ 1.2 publishes it, `json` on JetStream. */
 export function encodeRouterEvent(event: RouterEvent, codec: EventCodec): Uint8Array {
-  return codec === "json" ? Buffer.from(stringifyJson(wireOf(event))) : encodeMsgpack(wireOf(event));
+  return codec === "json" ? Buffer.from(stringifyJson(eventWireOf(event))) : encodeMsgpack(eventWireOf(event));
 }
 
 /** The events of one message as ≥ 1.4 publishes them. */
 export function encodeRouterEventList(events: readonly RouterEvent[]): Uint8Array {
-  return encodeMsgpack(events.map(wireOf));
+  return encodeMsgpack(events.map(eventWireOf));
 }
 
 /** A decoded JSON or MessagePack value as an event. Throws AppError `protocol_error`. */
@@ -109,7 +109,7 @@ export function routerEventOf(value: unknown): RouterEvent {
 }
 
 /** The members in the order in which every release writes them. */
-export function wireOf({ worker_id, storage_tier, residency_domain, event }: RouterEvent): WireRecord {
+export function eventWireOf({ worker_id, storage_tier, residency_domain, event }: RouterEvent): WireRecord {
   return {
     worker_id,
     ...(storage_tier !== undefined && { storage_tier }),

@@ -12,7 +12,7 @@
 // G2  start null, or older than the ring of recent events (1024), gives a dump. Event ids of a dump are made up, 0, 1, 2 …: never a cursor.
 // G3  `end` is honoured up to 1.0 only. TooNew with newest = start − 1 means that nothing is new.
 import { AppError } from "../errors.ts";
-import { type RouterEvent, routerEventOf, wireOf } from "../event-plane/router-event.ts";
+import { type RouterEvent, routerEventOf, eventWireOf } from "../event-plane/router-event.ts";
 import { listMember, optional, recordOf, textMember, u32, type WireRecord } from "../event-plane/wire-record.ts";
 import type { InstanceId, WorkerKey } from "../ids.ts";
 import { type BodyCodec, decodeBody, encodeBody } from "../request-plane/body-codec.ts";
@@ -106,7 +106,7 @@ function variantOf(answer: RecoveryAnswer): WireRecord {
 }
 
 function eventsWireOf(answer: { events: readonly RouterEvent[]; lastEventId?: U64; resetScope?: string }): unknown {
-  const events = answer.events.map(wireOf);
+  const events = answer.events.map(eventWireOf);
   if (answer.lastEventId === undefined) return events;
   return { events, last_event_id: answer.lastEventId, reset_scope: answer.resetScope };
 }
