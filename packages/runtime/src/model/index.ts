@@ -1,1 +1,3 @@
-export {};
+export * from "./card-file.ts";
+export { modelFields } from "./model-fields.ts";
+export * from "./resolve-model.ts";

@@ -12,7 +12,18 @@
 // I3  An unhandled rejection or exception is logged and ends the process with 1: its state cannot be trusted.
 import { AppError, toAppError } from "@mm-router/protocol";
 import { withDeadline } from "../flow/deadline.ts";
-import { type ConfigOf, decimal, type Fields, field, helpText, integer, loggableConfig, parseConfig, splitPassThrough } from "./config.ts";
+import {
+  type ConfigOf,
+  decimal,
+  type Environment,
+  type Fields,
+  field,
+  helpText,
+  integer,
+  loggableConfig,
+  parseConfig,
+  splitPassThrough,
+} from "./config.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { type Health, type Readiness, type StatusServer, startStatusServer } from "./status-server.ts";
@@ -48,6 +59,8 @@ export interface ServiceDeps {
   readonly signal: AbortSignal;
   /** Name and version, as operators see them. */
   readonly service: { readonly name: string; readonly version: string };
+  /** The process's own, for what reads variables by somebody else's rules (`resolveModel`, child processes). */
+  readonly environment: Environment;
   /** What stood behind a lone `--` on the command line. */
   readonly passThrough: readonly string[];
 }
@@ -94,7 +107,14 @@ export async function runService<F extends Fields>(
   });
   exitOnBug(log);
   const { name, version } = definition;
-  const deps = { log, metrics: createMetrics(), signal: stopSignal(log), service: { name, version }, passThrough };
+  const deps = {
+    log,
+    metrics: createMetrics(),
+    signal: stopSignal(log),
+    service: { name, version },
+    environment: process.env,
+    passThrough,
+  };
   log.info("starting", { version, config: loggableConfig(fields, config) });
   const alive = setInterval(() => {}, 3_600_000); // a service lives until it is told to stop, not until its last socket closes
   const exitCode = await live(definition, config, deps);
