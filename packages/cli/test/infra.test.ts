@@ -78,7 +78,7 @@ describe("startChild", () => {
   });
 
   it("leaves nothing running when the parent is killed", async () => {
-    const module = join(import.meta.dirname, "../src/launch/child.ts");
+    const module = join(import.meta.dirname, "../../runtime/src/process/child.ts");
     const script = `
       const { startChild } = await import(${JSON.stringify(module)});
       console.log(startChild({ name: "orphan", command: "/bin/sleep", args: ["100"], environment: {} }).pid);

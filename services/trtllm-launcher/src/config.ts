@@ -1,5 +1,5 @@
 // Settings of the launcher. Names and defaults of upstream's two launch scripts where they have them (product.md §1.1, §2).
-import { type ConfigOf, decimal, field, integer, port, runtimeFields, textList, yesNo } from "@mm-router/runtime";
+import { type ConfigOf, decimal, field, integer, runtimeFields, textList, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
 
 export const launcherFields = {
@@ -73,10 +73,10 @@ export const launcherFields = {
     env: "MMR_LOG_DIRECTORY",
     help: "also write each worker's output to a file there",
   }),
-  launcherPort: field(port.optional(), {
-    flag: "status-port",
-    env: "MMR_LAUNCHER_PORT",
-    help: "where the launcher's own /health and /metrics are served (default: off)",
+  shutdownDeadlineS: field(decimal(0).default(60), {
+    env: "MMR_SHUTDOWN_DEADLINE_SECS",
+    unit: "seconds",
+    help: "how long a stop may take in all; a prefill worker drains for 35 s, then 10 s remain until it is killed",
   }),
 };
 

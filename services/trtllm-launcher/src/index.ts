@@ -1,19 +1,23 @@
 // trtllm-launcher: starts `dynamo.trtllm` workers, watches, restarts and drains them.
-import { runService, splitPassThrough } from "@mm-router/runtime";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { runService } from "@mm-router/runtime";
 import { launcherFields } from "./config.ts";
 import { createLauncher } from "./service.ts";
 
 export { chooseEngine } from "./engine-choice.ts";
 export { pythonOf } from "./installed-release.ts";
 
-/** Runs the launcher until a signal; resolves to the exit code. */
-export async function run(argv: readonly string[]): Promise<number> {
-  const { own, passThrough } = splitPassThrough(argv);
-  return await runService({
-    name: "trtllm-launcher",
-    usage: "mmr launcher [flags] [-- flags of python -m dynamo.trtllm]",
-    argv: own,
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8")) as { version: string };
+
+/** `mmr launcher`. @param argv arguments after the command's name; what stands behind `--` goes to the workers */
+export function run(argv: readonly string[]): Promise<never> {
+  return runService({
+    name: "launcher",
+    version,
     fields: launcherFields,
-    create: (config, deps) => createLauncher(config, { ...deps, environment: process.env, passThrough }),
+    takesPassThrough: true,
+    argv,
+    create: (config, deps) => createLauncher(config, { ...deps, environment: process.env }),
   });
 }

@@ -7,9 +7,9 @@ import {
   type EndpointClient,
   freePort,
   type Logger,
-  type Metrics,
   resolveModel,
   type RunningService,
+  type ServiceDeps,
   runtimeConfigOf,
 } from "@mm-router/runtime";
 import type { LauncherConfig } from "./config.ts";
@@ -26,13 +26,9 @@ import { WorkerSupervisor } from "./worker-supervisor.ts";
 const stopTimeoutMs = { others: 20_000, prefill: 45_000 };
 const warmUpTimeoutMs = 60_000;
 
-export interface LauncherDeps {
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly signal: AbortSignal;
+export interface LauncherDeps extends ServiceDeps {
+  /** What the workers inherit. */
   readonly environment: Environment;
-  /** Everything after `--`. */
-  readonly passThrough: readonly string[];
 }
 
 /** Starts the workers and keeps them alive until `close`. */
@@ -53,7 +49,7 @@ export async function createLauncher(config: LauncherConfig, deps: LauncherDeps)
   const plan = await planWorkers({ config, choice, python, modelFolder, passThrough, environment: childEnvironment, systemPorts });
   report(plan.findings, log);
 
-  const runtime = await connectRuntime(runtimeConfigOf(config, { name: "trtllm-launcher", version: "0" }), deps);
+  const runtime = await connectRuntime(runtimeConfigOf(config, deps.service), deps);
   const address = workerAddress(config);
   const client = runtime.endpoint(address).client();
   await client.ready();
@@ -81,19 +77,20 @@ export async function createLauncher(config: LauncherConfig, deps: LauncherDeps)
     });
   });
   return {
-    health: () => ({
-      ready: supervisors.every(({ state }) => state.phase === "ready"),
-      endpoints: Object.fromEntries(supervisors.map(({ state }) => [state.name, state.phase])),
-    }),
-    ended: Promise.all(supervisors.map(({ ended }) => ended)).then(() => {
-      if (!deps.signal.aborted) throw new AppError("configuration", "every worker was given up; the reasons stand above");
-    }),
+    endpoints: () => Object.fromEntries(supervisors.map(({ state }) => [state.name, state.phase === "ready" ? "ready" : "notready"])),
+    ended: allEnded(supervisors, deps.signal),
     async close() {
       await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
       client.close();
       await runtime.close();
     },
   };
+}
+
+/** Rejects when every worker was given up without anybody having asked for it. */
+async function allEnded(supervisors: readonly WorkerSupervisor[], signal: AbortSignal): Promise<void> {
+  await Promise.all(supervisors.map(({ ended }) => ended));
+  if (!signal.aborted) throw new AppError("configuration", "every worker was given up; the reasons stand above");
 }
 
 function report(findings: Awaited<ReturnType<typeof planWorkers>>["findings"], log: Logger): void {

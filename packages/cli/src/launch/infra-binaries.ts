@@ -10,7 +10,7 @@ import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { AppError } from "@mm-router/protocol";
-import type { Environment } from "./child.ts";
+import type { Environment } from "@mm-router/runtime";
 
 const run = promisify(execFile);
 

@@ -8,14 +8,14 @@
 // answers (NATS: its INFO line; etcd: /health), never after a time.
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "@mm-router/protocol";
-import { type Child, describeExit, type Environment, startChild } from "./child.ts";
+import { type Child, describeExit, type Environment, freePort, startChild } from "@mm-router/runtime";
 import { ensureInfraBinaries, type InfraBinariesOptions } from "./infra-binaries.ts";
 
-export * from "./child.ts";
+export { type Child, type ChildOptions, describeExit, type Environment, type ExitStatus, freePort, startChild } from "@mm-router/runtime";
 export { ensureInfraBinaries, type InfraBinaries, type InfraBinariesOptions } from "./infra-binaries.ts";
 
 const readyTimeoutMs = 15_000; // etcd 1.1 s, NATS 17 ms alone; a loaded 2-core machine took 6 s
@@ -142,17 +142,6 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's process
   }
-}
-
-/** A port that was free a moment ago. The kernel hands them out in turn, so a second taker within seconds is unlikely. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new TypeError("a TCP server has an address with a port");
-  return address.port;
 }
 
 function serverOf(child: Child, port: number, url: string): Server {

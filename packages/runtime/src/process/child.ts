@@ -11,6 +11,9 @@ import type { Readable } from "node:stream";
 import type { Environment } from "../service/config.ts";
 import { guardGroup, releaseGroup } from "./process-guard.ts";
 
+/** How long the output of an ended process is waited for. */
+const lastWordsMs = 500;
+
 export interface ChildOptions {
   readonly name: string;
   readonly command: string;
@@ -75,7 +78,12 @@ export function startChild(options: ChildOptions): Child {
     running = false;
     signalQuietly(pid, "SIGKILL"); // I2
     if (pid !== undefined) releaseGroup(pid);
-    ended.resolve({ code, signal });
+    // Its last words may still be in the pipe; one that left the group may hold the pipe open for ever.
+    const timer = setTimeout(() => ended.resolve({ code, signal }), lastWordsMs);
+    child.on("close", () => {
+      clearTimeout(timer);
+      ended.resolve({ code, signal });
+    });
   });
 
   const signalGroup = (signal: NodeJS.Signals): void => {

@@ -1,0 +1,57 @@
+// The processes that a bench needs, as they run in production: each its own, started by its command line.
+import { join } from "node:path";
+import { AppError } from "@mm-router/protocol";
+import { type Child, describeExit, startChild } from "@mm-router/runtime";
+import { modelDir, projectRoot, startEtcd, startNats, waitFor } from "@mm-router/testkit";
+
+export interface BenchStack extends AsyncDisposable {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly modelFolder: string;
+  /** Starts `node SCRIPT ARGS` and waits for its line "ready". */
+  script(name: string, ...args: readonly (string | number)[]): Promise<Child>;
+  /** Starts `./mmr ARGS`; resolves at once. */
+  mmr(...args: readonly string[]): Child;
+}
+
+/** NATS, etcd and a model folder; everything started through it ends with it. */
+export async function benchStack(plane: "nats" | "tcp"): Promise<BenchStack> {
+  const started = new AsyncDisposableStack();
+  const nats = started.use(await startNats());
+  const etcd = started.use(await startEtcd());
+  const environment = {
+    PATH: process.env.PATH ?? "",
+    HOME: process.env.HOME ?? "",
+    NATS_SERVER: nats.url,
+    ETCD_ENDPOINTS: etcd.url,
+    DYN_REQUEST_PLANE: plane,
+    DYN_LOG: "warn",
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: "0",
+  };
+  const start = (name: string, args: readonly string[], onLine?: (line: string) => void): Child => {
+    const child = startChild({ name, command: process.execPath, args, environment, ...(onLine !== undefined && { onLine }) });
+    started.defer(async () => void (await child.terminate(5_000)));
+    return child;
+  };
+  return {
+    environment,
+    modelFolder: modelDir({ modelType: "qwen2_vl" }),
+    mmr: (...args) => start(`mmr ${args[0]}`, [join(projectRoot, "packages/cli/src/main.ts"), ...args]),
+    async script(name, ...args) {
+      const ready = Promise.withResolvers<void>();
+      const child = start(
+        name,
+        [join(projectRoot, "bench/support", `${name}.ts`), ...args.map(String)],
+        (line) => line === "ready" && ready.resolve(),
+      );
+      void child.exit.then((status) => ready.reject(new AppError("internal", describeExit(child, status))));
+      await ready.promise;
+      return child;
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** Waits up to a minute for a fact. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  await waitFor({ what, deadlineMs: 60_000 }, async () => (await isSo()) || undefined);
+}

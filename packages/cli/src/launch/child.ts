@@ -1,1 +1,0 @@
-export { type Child, type ChildOptions, describeExit, type Environment, type ExitStatus, startChild } from "@mm-router/runtime";
