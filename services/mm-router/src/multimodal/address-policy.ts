@@ -47,11 +47,14 @@ const blockedNames: ReadonlySet<string> = new Set([
 ]);
 const blockedSuffixes: readonly string[] = [".localhost", ".svc.cluster.local"];
 
-const blockedNetworks = networks([
+// Two lists, because a BlockList takes an IPv4 address for its IPv4-mapped IPv6 form, which is blocked below.
+const blockedIpv4 = networks("ipv4", [
   ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24"],
   ...["192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"],
-  // The worker's own list of IPv6, then what carries an IPv4 address inside or was never meant for the public net.
+]);
+const blockedIpv6 = networks("ipv6", [
   ...["::ffff:0:0/96", "fc00::/7", "fe80::/10", "ff00::/8"],
+  // Beyond the worker's own list: what carries an IPv4 address inside, and what was never meant for the public net.
   ...["::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10", "2001:db8::/32"],
 ]);
 
@@ -104,7 +107,7 @@ function isPublicAddress(address: string): boolean {
   const family = isIP(address);
   // A zone id makes an address local by definition, and BlockList does not parse it.
   if (family === 0 || address.includes("%")) return false;
-  return !blockedNetworks.check(address, family === 4 ? "ipv4" : "ipv6");
+  return family === 4 ? !blockedIpv4.check(address, "ipv4") : !blockedIpv6.check(address, "ipv6");
 }
 
 /** What both WHATWG's parser and Python's remove before they look. */
@@ -121,11 +124,11 @@ function refuseAddress(address: string): AddressRefusal {
   return refuse("blocked-address", `the address ${address} is not public`);
 }
 
-function networks(list: readonly string[]): BlockList {
+function networks(family: "ipv4" | "ipv6", list: readonly string[]): BlockList {
   const blocked = new BlockList();
   for (const network of list) {
     const [address = "", prefix = ""] = network.split("/");
-    blocked.addSubnet(address, Number(prefix), isIP(address) === 4 ? "ipv4" : "ipv6");
+    blocked.addSubnet(address, Number(prefix), family);
   }
   return blocked;
 }

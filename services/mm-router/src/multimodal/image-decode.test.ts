@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
+import { padValue } from "@mm-router/kv";
 import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "./image-decode.ts";
 import { pillowPixelsMax } from "./image-format.ts";
-import { contentDigest, int32sOf, mmHashOf, padValueOf, pixelDigest } from "./mm-hash.ts";
+import { contentDigest, int32sOf, mmHashOf, pixelDigest } from "./mm-hash.ts";
 
 interface DecodeCase {
   file: string;
@@ -54,8 +55,8 @@ async function described(testCase: DecodeCase): Promise<Partial<DecodeCase>> {
     S3_u64: mmHashOf(s3).toString(),
     S1_int32x8: int32sOf(s1),
     S3_int32x8: int32sOf(s3),
-    S1_pad: padValueOf(mmHashOf(s1)),
-    S3_pad: padValueOf(mmHashOf(s3)),
+    S1_pad: padValue(mmHashOf(s1)),
+    S3_pad: padValue(mmHashOf(s3)),
   };
 }
 

@@ -7,10 +7,9 @@
 //
 //   image item   10 | u64 3 | "RGB" | u32 width | u32 height | u64 4·w·h | RGBA          integers big-endian
 //   mm_hash      first 8 digest bytes, big-endian (block hashing is little-endian!)
-//   pad value    1 000 000 + low 30 bits of mm_hash
 //
-// Source: tensorrt_llm/inputs/multimodal.py and multimodal_data.py of the named engines; pad value: lib/kv-router of Dynamo 1.4.
-// Vectors: multimodal/decode.json. The only file that knows the BLAKE3 implementation.
+// Source: tensorrt_llm/inputs/multimodal.py and multimodal_data.py of the named engines. Vectors: multimodal/decode.json.
+// The only file that knows the BLAKE3 implementation.
 import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
 import { type MmHash, parseHex } from "@mm-router/protocol";
 
@@ -75,11 +74,6 @@ export function mmHashOf(digest: Buffer): MmHash {
 /** The engine's own form of a digest: eight signed 32-bit integers. */
 export function int32sOf(digest: Buffer): number[] {
   return Array.from({ length: 8 }, (_, i) => digest.readInt32BE(4 * i));
-}
-
-/** A token id outside every vocabulary. Only 30 bits: two images may share one. */
-export function padValueOf(mmHash: MmHash): number {
-  return 1_000_000 + Number(mmHash & 0x3fff_ffffn);
 }
 
 /**

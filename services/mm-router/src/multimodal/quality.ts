@@ -15,6 +15,7 @@ export const degradeReasons = {
   "unknown-vocabulary": "config.json has no vocab_size, which stands for images in events of Dynamo 1.0 and 1.2",
   "processor-options": "the request changes the processor's options in a way that is not counted",
   "placeholder-mismatch": "the prompt has another number of image placeholders than images",
+  "too-many-images": "more images than one request may have",
   "no-placeholder": "the prompt has images but no placeholder: where they enter is unknown",
   "size-refused": "the model's processor refuses an image of this size; so will the worker",
   "not-in-request": "the image is in the frontend's memory or named by a uuid only: there are no bytes to read",
@@ -29,6 +30,7 @@ export const degradeReasons = {
   "unsupported-format": "not a PNG, JPEG or WebP by content, or a multi-picture JPEG: workers refuse it too",
   undecodable: "damaged or truncated file",
   "decode-timeout": "decoding took longer than its limit",
+  "decoder-lost": "the decoding thread ended; it is started again for the next image",
 } as const;
 
 export type DegradeReason = keyof typeof degradeReasons;
