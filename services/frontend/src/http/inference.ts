@@ -65,21 +65,17 @@ function tellFailure(exchange: Exchange, failure: AppError, deps: InferenceDeps)
   exchange.error({ ...face, overloaded: failure.status === 529, backendStatus });
 }
 
-function logRequest(
-  { observer, requestId, contextId, response, elapsedMs }: Exchange,
-  failure: AppError | undefined,
-  clientLeft: boolean,
-  log: Logger,
-): void {
+function logRequest(exchange: Exchange, failure: AppError | undefined, clientLeft: boolean, log: Logger): void {
+  const { observer } = exchange;
   log.info("request done", {
-    request_id: requestId,
-    context_id: contextId,
+    request_id: exchange.requestId,
+    context_id: exchange.contextId,
     model: observer.model,
     type: observer.type,
-    status: response.statusCode,
+    status: exchange.response.statusCode,
     isl_tokens: observer.inputTokens,
     osl_tokens: observer.outputTokens,
-    duration_ms: Math.round(elapsedMs()),
+    duration_ms: Math.round(exchange.elapsedMs()),
     ...(clientLeft && { client_left: true }),
     ...(failure !== undefined && { error: failure.code, reason: failure.message }),
   });
