@@ -39,9 +39,8 @@ export class NatsRequestServer implements RequestListener {
     return {
       transport: { kind: "nats", subject },
       stop: async () => {
-        subscription.unsubscribe();
         this.#service?.remove(entry);
-        if (!connection.isClosed()) await connection.flush();
+        if (!connection.isClosed()) await subscription.drain(); // takes what the server had sent before it knew
       },
     };
   }

@@ -107,7 +107,7 @@ export class AnswerStream implements ResponseSink {
 
   /** Ends the stream without complete_final: for the caller it is lost. Aborts the signal with `reason`. */
   abort(reason: AppError): void {
-    if (this.#over) return;
+    if (this.#over) return this.#dropAfter(ABORT_CLOSE_MS); // it only waits for the caller to close
     this.#end(ABORT_CLOSE_MS);
     this.#abort.abort(reason);
   }

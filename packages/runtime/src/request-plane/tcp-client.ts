@@ -63,9 +63,9 @@ export class TcpRequestClient implements RequestSender<TcpTransport> {
 }
 
 interface Waiter {
-  resolve(ack: string): void;
-  reject(error: Error): void;
-  readonly timer: NodeJS.Timeout;
+  readonly frame: Buffer;
+  readonly ack: PromiseWithResolvers<string>;
+  timer?: NodeJS.Timeout;
 }
 
 class TcpConnection {
@@ -73,8 +73,6 @@ class TcpConnection {
   readonly #onClosed: () => void;
   readonly #waiters: Waiter[] = [];
   readonly #acks = new AckDecoder();
-  /** Frames of requests that wait for the connection. */
-  readonly #unsent: Buffer[] = [];
   #socket: Socket | undefined;
   #closed: Error | undefined;
 
@@ -93,15 +91,11 @@ class TcpConnection {
   }
 
   /** Sends a frame; resolves with its ack's text. */
-  async request(frame: Buffer): Promise<string> {
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const { ackTimeoutMs, connectTimeoutMs } = this.#config;
-    const late = () => this.close(new Error(`no ack within ${ackTimeoutMs} ms`));
-    const timer = setTimeout(late, ackTimeoutMs + (this.#socket ? 0 : connectTimeoutMs));
-    this.#waiters.push({ resolve, reject, timer });
-    if (this.#socket) this.#socket.write(frame);
-    else this.#unsent.push(frame);
-    return promise;
+  request(frame: Buffer): Promise<string> {
+    const waiter: Waiter = { frame, ack: Promise.withResolvers() };
+    this.#waiters.push(waiter);
+    if (this.#socket) this.#send(waiter, this.#socket);
+    return waiter.ack.promise;
   }
 
   /** Fails what waits; a second call does nothing. */
@@ -112,7 +106,7 @@ class TcpConnection {
     this.#onClosed();
     for (const waiter of this.#waiters.splice(0)) {
       clearTimeout(waiter.timer);
-      waiter.reject(reason);
+      waiter.ack.reject(reason);
     }
   }
 
@@ -122,7 +116,13 @@ class TcpConnection {
     socket.on("data", (chunk) => this.#takeAcks(chunk));
     socket.on("error", (error) => this.close(error));
     socket.on("close", () => this.close(new Error("the connection was closed")));
-    for (const frame of this.#unsent.splice(0)) socket.write(frame);
+    for (const waiter of this.#waiters) this.#send(waiter, socket); // all that came while it was connecting
+  }
+
+  #send(waiter: Waiter, socket: Socket): void {
+    const { ackTimeoutMs } = this.#config;
+    waiter.timer = setTimeout(() => this.close(new Error(`no ack within ${ackTimeoutMs} ms`)), ackTimeoutMs);
+    socket.write(waiter.frame);
   }
 
   #takeAcks(chunk: Buffer): void {
@@ -137,6 +137,6 @@ class TcpConnection {
     const waiter = this.#waiters.shift();
     if (!waiter) throw new AppError("protocol_error", "an ack came that no request waits for");
     clearTimeout(waiter.timer);
-    waiter.resolve(ack);
+    waiter.ack.resolve(ack);
   }
 }
