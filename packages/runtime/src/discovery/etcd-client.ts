@@ -149,8 +149,7 @@ export class EtcdClient {
     } catch (cause) {
       this.#avoid(used);
       const message = `etcd ${what}: ${cause instanceof Error ? cause.message : String(cause)}`;
-      const refused = cause instanceof EtcdAuthenticationFailedError || cause instanceof EtcdPermissionDeniedError;
-      throw new AppError(refused ? "configuration" : "dependency_unreachable", message, { cause });
+      throw new AppError(isRefusal(cause) ? "configuration" : "dependency_unreachable", message, { cause });
     }
   }
 
@@ -178,6 +177,12 @@ function etcdOptions({ login, tls }: EtcdConfig): Omit<IOptions, "hosts"> {
       "grpc.max_receive_message_length": -1,
     },
   };
+}
+
+/** Wrong login, no rights, or no login where one is wanted (of which etcd3 has no class of its own). */
+function isRefusal(cause: unknown): boolean {
+  if (cause instanceof EtcdAuthenticationFailedError || cause instanceof EtcdPermissionDeniedError) return true;
+  return cause instanceof Error && cause.message.includes("etcdserver: user name is empty");
 }
 
 /** etcd has no unary keep-alive: a stream for one question and one answer. */

@@ -25,6 +25,8 @@ import { EtcdWatch } from "./etcd-watch.ts";
 
 /** A listener that hangs must not keep the process out of discovery for ever. */
 const listenerDeadlineMs = 10_000;
+/** Nobody's keys, among those that Dynamo's processes may read: leases are granted without a login, keys are not shown without one. */
+const probePrefix = "v1/probe/";
 
 export interface DiscoveryDeps {
   readonly log: Logger;
@@ -53,6 +55,7 @@ async function firstLease(config: EtcdConfig, client: EtcdClient, log: Logger): 
   const backoff = new Backoff({ firstMs: 100, maxMs: 2000 });
   for (;;) {
     try {
+      await client.list(probePrefix);
       return await EtcdLease.grant(config.leaseTtlS, { client, log });
     } catch (cause) {
       if (cause instanceof AppError && cause.code === "configuration") throw cause;

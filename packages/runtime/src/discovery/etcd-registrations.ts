@@ -2,7 +2,7 @@
 //
 //   add, withdraw, new lease ──▶ wake ──▶ any difference? ── no ──▶ sleep
 //                                             │ yes     ▲
-//                                             ▼         │ failed: jittered wait
+//                                             ▼         │ etcd away: jittered wait
 //                             write it under the lease, or delete it
 //
 // Writing as upstream's (Dynamo 0.9.1 … 1.6.1, seen on etcd's side): if version(key) = 0 then put with lease; an existing key is fine.
@@ -10,7 +10,7 @@
 // I1  One call at a time, so a delete never overtakes the put of the same key.
 // I2  A key that was ever sent is deleted when it is withdrawn, even if the answer to its put never came.
 // I3  Without a lease (`moveTo` pending) nothing is written.
-import { AppError, type InstanceId } from "@mm-router/protocol";
+import { AppError, type InstanceId, toAppError } from "@mm-router/protocol";
 import { Backoff } from "../flow/backoff.ts";
 import type { Logger } from "../service/log.ts";
 import { closedError, type RegistrationEntry } from "./discovery.ts";
@@ -40,6 +40,8 @@ export class EtcdRegistrations {
   readonly #backoff = new Backoff({ firstMs: 100, maxMs: 2000 });
   #lease: InstanceId | undefined;
   #running = false;
+  /** In a row; the first is logged. */
+  #failures = 0;
 
   constructor(lease: InstanceId, deps: EtcdRegistrationsDeps) {
     this.#lease = lease;
@@ -96,13 +98,27 @@ export class EtcdRegistrations {
     for (let own = this.#unsettled(); own !== undefined && !signal.aborted; own = this.#unsettled()) {
       try {
         await (own.state === "withdrawn" ? this.#delete(own) : this.#write(own));
+        this.#failures = 0;
         this.#backoff.reset();
       } catch (error) {
-        this.#deps.log.warn("key not settled in etcd, trying again", { key: own.sentKey, state: own.state, error });
-        await this.#backoff.wait(signal);
+        if (toAppError(error).code === "dependency_unreachable") await this.#waitAfter(error);
+        else this.#giveUp(own, error);
       }
     }
     this.#running = false;
+  }
+
+  async #waitAfter(error: unknown): Promise<void> {
+    if (this.#failures++ === 0) this.#deps.log.warn("etcd keys not settled, trying on", { keys: this.#all.size, error });
+    await this.#backoff.wait(this.#closing.signal);
+  }
+
+  /** etcd will not have it, or the entry threw: another attempt would end alike. */
+  #giveUp(own: Wanted, error: unknown): void {
+    this.#deps.log.error("key given up", { key: own.sentKey, state: own.state, error });
+    this.#all.delete(own);
+    own.written.reject(error);
+    own.deleted.resolve();
   }
 
   #unsettled(): Wanted | undefined {
