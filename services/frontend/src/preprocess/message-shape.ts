@@ -6,8 +6,8 @@
 // A typed message is what a real frontend writes on: to Text workers and into `extra_args.messages`. Members stand in its order,
 // unknown ones are gone, nulls are gone (but `detail`), URLs are normalised. Source: Dynamo 1.6.1, async-openai's chat types;
 // evidence: golden frontend img.*, msg.*, req.*, wire frontend-to-text-worker.
-import type { LosslessJson } from "@mm-router/protocol";
-import { anything, type Decoder, either, type JsonMap, list, map, oneOf, orderedMap, ShapeMismatch, tagged, text } from "./shape.ts";
+import { type LosslessJson, stringifyJsonLossless } from "@mm-router/protocol";
+import { anything, type Decoder, either, type JsonMap, list, map, oneOf, orderedMap, ShapeMismatch, tagged, text, yesNo } from "./shape.ts";
 
 /**
  * A URL as the URL standard writes it. Empty text passes: a part may have a `uuid` instead, which media.ts checks.
@@ -24,8 +24,8 @@ const url: Decoder<string> = (value) => {
 const detail = oneOf("auto", "low", "high");
 const textPart = orderedMap("text part", { type: text, text });
 const refusalPart = orderedMap("refusal part", { type: text, refusal: text });
-const imageUrl = orderedMap("ImageUrl", { url }, { detail }, { detail: null });
-const videoUrl = orderedMap("VideoUrl", { url }, { detail }, { detail: null });
+const imageUrl = orderedMap("ImageUrl", { url }, { detail }, { initial: { detail: null } });
+const videoUrl = orderedMap("VideoUrl", { url }, { detail }, { initial: { detail: null } });
 const audioUrl = orderedMap("AudioUrl", { url });
 const inputAudio = orderedMap("InputAudio", { data: text, format: oneOf("wav", "mp3") });
 
@@ -40,12 +40,16 @@ const userPart = tagged<LosslessJson>("type", {
 const textParts = list<LosslessJson>(tagged<LosslessJson>("type", { text: textPart }));
 const assistantParts = list<LosslessJson>(tagged<LosslessJson>("type", { text: textPart, refusal: refusalPart }));
 const textContent = either<LosslessJson>("message content", text, textParts);
+const userContent = either<LosslessJson>("message content with media", text, list(userPart));
 
-const call = orderedMap("tool call", { name: text }, { arguments: either<LosslessJson>("arguments", text, map) }, { arguments: "" });
-const toolCall = orderedMap("tool call", { id: text }, { type: oneOf("function"), function: call }, { type: "function" });
+/** JSON text; an object is taken too, and becomes text. */
+const callArguments: Decoder<string> = (value) => (value instanceof Map ? stringifyJsonLossless(value) : text(value));
+const call = orderedMap("tool call", { name: text }, { arguments: callArguments }, { initial: { arguments: "" } });
+const toolCall = orderedMap("tool call", { id: text }, { type: oneOf("function"), function: call }, { initial: { type: "function" } });
 
 const assistantMembers = {
   content: either<LosslessJson>("assistant message content", text, assistantParts),
+  partial: yesNo,
   reasoning_content: either<LosslessJson>("reasoning content", text, list<LosslessJson>(text)),
   refusal: text,
   name: text,
@@ -53,17 +57,26 @@ const assistantMembers = {
   tool_calls: list<LosslessJson>(toolCall),
   function_call: call,
 };
+const reasoningAlias = { aliases: { reasoning: "reasoning_content" } };
+
+const byRole = tagged<JsonMap>("role", {
+  developer: orderedMap("developer message", { role: text, content: textContent }, { name: text }),
+  system: orderedMap("system message", { role: text, content: textContent }, { tools: list(anything), name: text }),
+  user: orderedMap("user message", { role: text, content: userContent }, { name: text }),
+  assistant: orderedMap("assistant message", { role: text }, assistantMembers, reasoningAlias),
+  tool: orderedMap("tool message", { role: text, content: userContent, tool_call_id: text }),
+  function: orderedMap("function message", { role: text, name: text }, { content: text }, { order: ["role", "content", "name"] }),
+});
+
+/** Members that one role alone may have; null is as good as absent. The template's rules refuse them where they mean something. */
+const onlyRole = { partial: "assistant", tools: "system" };
 
 /** One message of `messages`. */
-export const message: Decoder<JsonMap> = tagged<JsonMap>("role", {
-  developer: orderedMap("developer message", { role: text, content: textContent }, { name: text }),
-  system: orderedMap("system message", { role: text, content: textContent }, { name: text }),
-  user: orderedMap(
-    "user message",
-    { role: text, content: either<LosslessJson>("user message content", text, list(userPart)) },
-    { name: text },
-  ),
-  assistant: orderedMap("assistant message", { role: text }, assistantMembers),
-  tool: orderedMap("tool message", { role: text, content: textContent, tool_call_id: text }),
-  function: orderedMap("function message", { role: text, name: text }, { content: text }),
-});
+export const message: Decoder<JsonMap> = (value) => {
+  const typed = byRole(value);
+  for (const [name, role] of Object.entries(onlyRole)) {
+    if (typed.get("role") === role || (map(value).get(name) ?? null) === null) continue;
+    throw new ShapeMismatch(`\`${name}\` is only accepted on ${role} messages, not on role ${typed.get("role")}`);
+  }
+  return typed;
+};

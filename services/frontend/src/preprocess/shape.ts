@@ -138,20 +138,27 @@ export function struct<R extends Decoders, O extends Decoders>(
   };
 }
 
-/** As `struct`, but gives a Map in the declared order (required first), as typed messages are written on. `initial` fills what is absent. */
+export interface OrderedMapOptions extends StructOptions {
+  /** Values of optional members that are absent. */
+  readonly initial?: Readonly<Record<string, LosslessJson>>;
+  /** Order of the members; default: as declared, required ones first. */
+  readonly order?: readonly string[];
+}
+
+/** As `struct`, but gives a Map in a fixed order, as typed messages are written on. */
 export function orderedMap(
   name: string,
   required: JsonDecoders,
   optional: JsonDecoders = {},
-  initial: Readonly<Record<string, LosslessJson>> = {},
+  options: OrderedMapOptions = {},
 ): Decoder<JsonMap> {
-  const decode = struct(name, required, optional);
-  const order = [...Object.keys(required), ...Object.keys(optional)];
+  const decode = struct(name, required, optional, options);
+  const order = options.order ?? [...Object.keys(required), ...Object.keys(optional)];
   return (value) => {
     const members = decode(value) as Readonly<Record<string, LosslessJson | undefined>>;
     const out: JsonMap = new Map();
     for (const key of order) {
-      const member = members[key] ?? initial[key];
+      const member = members[key] ?? options.initial?.[key];
       if (member !== undefined) out.set(key, member);
     }
     return out;
