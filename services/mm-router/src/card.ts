@@ -5,17 +5,8 @@
 // (golden/peer/registration-*.json).
 // I1  Replicas must publish equal cards: a frontend drops a card that differs from the first of its name. So the card is
 //     made of the model's files and of what all workers' cards agree on, never of this process.
-import { type CardEntry, type CardFile, type ModelCard, slugOf } from "@mm-router/protocol";
-
-/** Files of the model folder, with their digests; those that a model does not have are absent. */
-export interface ModelFiles {
-  readonly config: CardFile;
-  readonly tokenizer: CardFile;
-  readonly tokenizerConfig: CardFile;
-  readonly generationConfig?: CardFile;
-  /** chat_template.jinja */
-  readonly chatTemplate?: CardFile;
-}
+import { type CardEntry, type ModelCard, slugOf } from "@mm-router/protocol";
+import type { ModelFiles } from "./model-files.ts";
 
 export interface RouterCardInput {
   readonly name: string;

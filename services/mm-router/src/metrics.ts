@@ -1,5 +1,6 @@
 // What this process counts. Requests, durations and streams as such are counted by the runtime (dynamo_component_*).
 import type { Metrics } from "@mm-router/runtime";
+import type { ImageMetrics } from "./multimodal/index.ts";
 import { type DegradeReason, degradeReasons } from "./routing/degrade.ts";
 
 /** How a request went: `ended` well; the others say whose doing it was. */
@@ -14,7 +15,6 @@ export interface RouterMetrics {
   chosen(seconds: number, blocks: { asked: number; held: number }): void;
   firstToken(seconds: number): void;
   workers(count: number): void;
-  activeRequests(count: number): void;
 }
 
 /** From 0.5 ms: text is routed in less than a millisecond, a cold image takes as long as its download. */
@@ -30,7 +30,6 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
   const routing = metrics.histogram("mm_router_routing_seconds", "From a request's arrival to the choice of its worker", routingBuckets);
   const firstToken = metrics.histogram("mm_router_time_to_first_token_seconds", "From arrival to the first tokens", firstTokenBuckets);
   const workers = metrics.gauge("mm_router_workers", "Live workers");
-  const activeRequests = metrics.gauge("mm_router_active_requests", "Requests counted as load on workers");
   for (const reason of Object.keys(degradeReasons)) degraded.inc({ reason }, 0); // so that an increase from nothing is seen
   return {
     finished: (outcome) => requests.inc({ outcome }),
@@ -43,6 +42,22 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
     },
     firstToken: (seconds) => firstToken.observe(seconds),
     workers: (count) => workers.set(count),
-    activeRequests: (count) => activeRequests.set(count),
+  };
+}
+
+const loadBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What the image analysis counts. */
+export function imageMetrics(metrics: Metrics): ImageMetrics {
+  const loads = metrics.histogram(
+    "mm_router_image_load_seconds",
+    "Finding out size and hashes of images, by where they came from",
+    loadBuckets,
+    ["from", "outcome"],
+  );
+  const decodes = metrics.histogram("mm_router_image_decode_seconds", "Decoding and hashing pixels", loadBuckets, ["outcome"]);
+  return {
+    loaded: (from, outcome, seconds) => loads.observe({ from, outcome }, seconds),
+    decoded: (outcome, seconds) => decodes.observe({ outcome }, seconds),
   };
 }

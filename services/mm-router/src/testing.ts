@@ -36,6 +36,7 @@ export function workerOfRelease(release: string, n: number, facts: Partial<Worke
     dialect,
     imageDialect: dialect.imageDialect,
     ranks: [{ workerId: instanceId, dpRank: 0 }],
+    isEagle: false,
     blockSize: 4,
     promptTokensMax: undefined,
     ...facts,

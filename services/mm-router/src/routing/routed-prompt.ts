@@ -31,13 +31,15 @@ export interface PromptDeps {
 }
 
 /** What decides about a prompt's form, of one kind of worker. */
-export type PromptForm = Pick<Worker, "dialect" | "imageDialect" | "promptTokensMax">;
+export type PromptForm = Pick<Worker, "dialect" | "imageDialect" | "isEagle" | "promptTokensMax">;
 
 /** Equal for workers for which this request has the same form. */
-export function formKey({ routing, images }: ReceivedRequest, { dialect, imageDialect, promptTokensMax }: PromptForm): string {
+export function formKey({ routing, images }: ReceivedRequest, { dialect, imageDialect, isEagle, promptTokensMax }: PromptForm): string {
+  const eagle = isEagle ? "eagle" : "";
   const lora = routing.lora_name && dialect.hashesLora ? "lora" : "";
   const salt = routing.cache_salt && dialect.hashesCacheSalt ? "salt" : "";
-  return images.length > 0 ? `${lora}${salt}${dialect.line}${imageDialect}${promptTokensMax ?? ""}` : lora + salt;
+  const text = eagle + lora + salt;
+  return images.length > 0 ? `${text}${dialect.line}${imageDialect}${promptTokensMax ?? ""}` : text;
 }
 
 /** @throws the signal's reason when the caller left; anything else is a fault of this program */
@@ -50,6 +52,7 @@ export async function routedPrompt(
   const { routing, tokenIds } = request;
   const hashed = {
     blockSize: deps.blockSize,
+    isEagle: form.isEagle,
     loraName: form.dialect.hashesLora ? routing.lora_name : undefined,
     cacheNamespace: form.dialect.hashesCacheSalt ? routing.cache_salt : undefined,
   };

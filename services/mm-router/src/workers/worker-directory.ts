@@ -13,6 +13,8 @@ export interface WorkerDirectoryOptions extends WorkerOptions {
   readonly cards: CardBook;
   /** Called once for each worker that appears. */
   readonly onWorker?: (worker: Worker) => void;
+  /** Called with the number of workers after a change. */
+  readonly onChange?: (workers: number) => void;
 }
 
 export class WorkerDirectory {
@@ -59,7 +61,7 @@ export class WorkerDirectory {
   }
 
   private refresh(): void {
-    const { address, instances, cards, onWorker } = this.options;
+    const { address, instances, cards, onWorker, onChange } = this.options;
     const before = this.workers;
     const cardOf = new Map<InstanceId, CardEntry>();
     for (const entry of cards.list()) if (sameAddress(entry.address, address)) cardOf.set(entry.instanceId, entry);
@@ -69,6 +71,7 @@ export class WorkerDirectory {
     });
     this.workers = new Map(workers);
     for (const [id, worker] of workers) if (!before.has(id)) onWorker?.(worker);
+    onChange?.(workers.length);
     for (const resolve of this.changed) resolve();
   }
 }

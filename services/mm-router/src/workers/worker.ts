@@ -19,6 +19,8 @@ export interface Worker {
   readonly imageDialect: ImageDialect;
   /** Its data-parallel ranks, ascending. */
   readonly ranks: readonly WorkerKey[];
+  /** Its blocks are hashed with the first token of the next one (`enable_eagle`). */
+  readonly isEagle: boolean;
   /** Tokens per block of its KV cache. */
   readonly blockSize: number;
   /** The longest prompt that its engine takes, images expanded; undefined when its card does not say. */
@@ -50,6 +52,7 @@ export function workerOf(instance: Instance, { card }: CardEntry, options: Worke
     imageDialect:
       options.imageDialect ?? (isAggregated && padModelTypes.has(options.modelType) ? dialect.imageDialect : dialect.otherImageDialect),
     ranks: Array.from({ length: ranks }, (_, i) => ({ workerId: instance.instanceId, dpRank: firstRank + i })),
+    isEagle: dialect.hashesEagle && config["enable_eagle"] === true,
     blockSize: card.kv_cache_block_size,
     promptTokensMax: longestPrompt(card, options),
   };

@@ -1,0 +1,106 @@
+// Settings of mm-router. Flags and defaults are those of upstream's `python -m examples.backends.trtllm.mm_router_worker`;
+// what it has no flag for has upstream's router names (DYN_ROUTER_…), the worker's names (DYN_MM_…) or ours (MMR_…).
+import type { KvRouterConfig } from "@mm-router/kv";
+import type { EndpointAddress } from "@mm-router/protocol";
+import { type ConfigOf, decimal, field, integer, modelFields, runtimeFields, yesNo } from "@mm-router/runtime";
+import { z } from "zod";
+import { imageFields } from "./image-settings.ts";
+import { defaultDownstreamComponent } from "./workers/downstream-address.ts";
+
+const name = z.string().regex(/^[a-z0-9\-_.]+$/, "only a-z, 0-9, - and _ are allowed");
+
+export const routerFields = {
+  ...runtimeFields,
+  ...modelFields,
+  ...imageFields,
+
+  model: field(z.string().default("Qwen/Qwen2-VL-2B-Instruct"), {
+    flag: "model",
+    env: "MODEL",
+    help: "model folder or Hugging Face id; also the public model name",
+  }),
+  modelType: field(z.string().default("qwen2_vl"), {
+    flag: "model-type",
+    env: "MODEL_TYPE",
+    help: "kept for upstream's scripts: the model's config.json decides, and a difference is said",
+  }),
+  servedModelName: field(z.string().optional(), {
+    flag: "served-model-name",
+    env: "MMR_SERVED_MODEL_NAME",
+    help: "public model name (default: --model)",
+  }),
+  blockSize: field(integer(1, 65_536).default(32), {
+    flag: "block-size",
+    env: "BLOCK_SIZE",
+    unit: "tokens",
+    help: "KV block size; must equal the workers'",
+  }),
+  namespace: field(name.default("default"), {
+    flag: "namespace",
+    env: ["NAMESPACE", "DYN_NAMESPACE"],
+    help: "Dynamo namespace of both legs",
+  }),
+  component: field(name.default("mm_router"), { flag: "component", help: "own component" }),
+  endpoint: field(name.default("generate"), { flag: "endpoint", help: "own endpoint" }),
+  downstreamComponent: field(name.default(defaultDownstreamComponent), {
+    flag: "downstream-component",
+    help: "the workers' component; while nobody is under the default, the one component that serves this model is taken",
+  }),
+  downstreamEndpoint: field(name.default("generate"), { flag: "downstream-endpoint", help: "the workers' endpoint" }),
+
+  overlapScoreCredit: field(decimal(0).default(1), {
+    flag: ["router-kv-overlap-score-credit", "kv-overlap-score-credit"],
+    env: "DYN_ROUTER_KV_OVERLAP_SCORE_CREDIT",
+    help: "what a cached block is worth, in blocks",
+  }),
+  prefillLoadScale: field(decimal(0).default(1), {
+    flag: ["router-prefill-load-scale", "router-kv-overlap-score-weight", "kv-overlap-score-weight"],
+    env: ["DYN_ROUTER_PREFILL_LOAD_SCALE", "DYN_ROUTER_KV_OVERLAP_SCORE_WEIGHT"],
+    help: "weight of tokens to prefill against blocks in use",
+  }),
+  temperature: field(decimal(0).default(0), {
+    flag: "router-temperature",
+    env: "DYN_ROUTER_TEMPERATURE",
+    help: "0: always the cheapest worker; above: drawn by cost",
+  }),
+  activeRequestExpiryS: field(decimal(1).default(300), {
+    flag: "router-active-request-expiry-secs",
+    env: "DYN_ROUTER_ACTIVE_REQUEST_EXPIRY_SECS",
+    unit: "seconds",
+    help: "how long a request counts as load that nobody ends",
+  }),
+  indexDeadlineMs: field(integer(1).default(100), {
+    flag: "index-deadline-ms",
+    env: "MMR_INDEX_DEADLINE_MS",
+    unit: "milliseconds",
+    help: "how long the index may take; later the request is routed by load",
+  }),
+  indexFailuresMax: field(integer(1).default(3), {
+    env: "MMR_INDEX_FAILURES_MAX",
+    help: "failures of the index in a row after which it is left alone for a while",
+  }),
+  indexRestMs: field(integer(0).default(1_000), { env: "MMR_INDEX_REST_MS", unit: "milliseconds", help: "how long it is left alone" }),
+  chunkedPrefill: field(yesNo.default(false), {
+    flag: "chunked-prefill",
+    env: "MMR_CHUNKED_PREFILL",
+    help: "the workers' engines split long prompts (enable_chunked_prefill): max_num_tokens is no limit then",
+  }),
+};
+
+export type RouterConfig = ConfigOf<typeof routerFields>;
+
+export function ownAddress({ namespace, component, endpoint }: RouterConfig): EndpointAddress {
+  return { namespace, component, endpoint };
+}
+
+export function downstreamAddressOf(config: RouterConfig): EndpointAddress {
+  return { namespace: config.namespace, component: config.downstreamComponent, endpoint: config.downstreamEndpoint };
+}
+
+export function schedulerConfig(config: RouterConfig): KvRouterConfig {
+  return {
+    overlap_score_credit: config.overlapScoreCredit,
+    prefill_load_scale: config.prefillLoadScale,
+    router_temperature: config.temperature,
+  };
+}

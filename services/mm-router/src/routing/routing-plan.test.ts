@@ -1,0 +1,61 @@
+import { LocalScheduler } from "@mm-router/kv";
+import { AppError, type RoutingHints } from "@mm-router/protocol";
+import { describe, expect, it } from "vitest";
+import { idOf, workerOfRelease } from "../testing.ts";
+import type { Worker } from "../workers/worker.ts";
+import type { RoutedPrompt } from "./routed-prompt.ts";
+import { type PlanGroup, RoutingPlan } from "./routing-plan.ts";
+
+const prompt: RoutedPrompt = { islTokens: 8, blockHashes: new BigUint64Array([1n, 2n]) };
+const refusal = new AppError("image_forbidden", "no", { status: 400 });
+
+function planOf(groups: PlanGroup[], hints: RoutingHints = {}, gone: Worker[] = []) {
+  const scheduler = new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 });
+  const available = groups.flatMap(({ workers }) => workers).filter((worker) => !gone.includes(worker));
+  return { scheduler, plan: new RoutingPlan(groups, hints, { scheduler, available: () => available }) };
+}
+
+const workers = [1, 2, 3].map((n) => workerOfRelease("1.4.2", n));
+const idsOf = (plan: RoutingPlan, refused: Iterable<number> = []) => plan.choose(new Set([...refused].map(idOf)))?.worker.instanceId;
+
+describe("RoutingPlan", () => {
+  it("chooses the worker that holds most and books the request on it", () => {
+    const { plan, scheduler } = planOf([{ workers, prompt, overlap: [{ worker: workers[1]!.ranks[0]!, blocks: 2 }] }]);
+    const choice = plan.choose(new Set())!;
+    expect(choice).toMatchObject({ dpRank: 0, booking: { overlapBlocks: 2 } });
+    expect(choice.worker).toBe(workers[1]);
+    expect(scheduler.activeRequests).toBe(1);
+  });
+
+  it("chooses another one after a refusal, and nobody when all refused or left", () => {
+    const { plan } = planOf([{ workers, prompt, overlap: [{ worker: workers[1]!.ranks[0]!, blocks: 2 }] }], {}, [workers[2]!]);
+    expect(idsOf(plan)).toBe(idOf(2));
+    expect(idsOf(plan, [2])).toBe(idOf(1));
+    expect(idsOf(plan, [1, 2])).toBeUndefined();
+  });
+
+  it("chooses among the ranks of a worker", () => {
+    const ranks = [0, 1].map((dpRank) => ({ workerId: idOf(1), dpRank }));
+    const { plan } = planOf([{ workers: [workerOfRelease("1.4.2", 1, { ranks })], prompt, overlap: [{ worker: ranks[1]!, blocks: 1 }] }]);
+    expect(plan.choose(new Set())?.dpRank).toBe(1);
+  });
+
+  it("follows a pin to one of our workers and ignores ids that are not ours", () => {
+    const groups = [{ workers, prompt, overlap: [{ worker: workers[0]!.ranks[0]!, blocks: 2 }] }];
+    expect(idsOf(planOf(groups, { backend_instance_id: idOf(3) }).plan)).toBe(idOf(3));
+    expect(idsOf(planOf(groups, { backend_instance_id: idOf(99) }).plan)).toBe(idOf(1));
+    expect(idsOf(planOf(groups, { allowed_worker_ids: [idOf(2), idOf(99)] }).plan)).toBe(idOf(2));
+    expect(idsOf(planOf(groups, { backend_instance_id: idOf(3) }).plan, [3])).toBeUndefined();
+  });
+
+  it("keeps requests from kinds of workers that must not get them, and refuses when no other kind is there", () => {
+    const old = [workerOfRelease("1.0.2", 9)];
+    const refused = { workers: old, prompt: { ...prompt, refusal }, overlap: [] };
+    expect(idsOf(planOf([refused, { workers, prompt, overlap: [] }]).plan, [1, 2])).toBe(idOf(3));
+    expect(() => planOf([refused]).plan.choose(new Set())).toThrow(refusal);
+  });
+
+  it("has nobody without workers", () => {
+    expect(idsOf(planOf([]).plan)).toBeUndefined();
+  });
+});

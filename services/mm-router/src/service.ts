@@ -1,0 +1,158 @@
+// Wires mm-router: what it opens, in which order, and how it leaves.
+//
+//   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ instance record ─▶ card
+//   leaving: instance record, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
+import { setTimeout as sleep } from "node:timers/promises";
+import { LocalScheduler } from "@mm-router/kv";
+import { cardKey, encodeCardEntry } from "@mm-router/protocol";
+import {
+  connectRuntime,
+  type Environment,
+  type Handler,
+  resolveModel,
+  type Runtime,
+  type RunningService,
+  runtimeConfigOf,
+  type ServiceConfig,
+  type ServiceDeps,
+  systemClock,
+} from "@mm-router/runtime";
+import { routerCard } from "./card.ts";
+import { downstreamAddressOf, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
+import { createHandler } from "./handler.ts";
+import { imageConfigOf } from "./image-settings.ts";
+import { imageMetrics, type RouterMetrics, routerMetrics } from "./metrics.ts";
+import { type ModelFiles, readModelFiles } from "./model-files.ts";
+import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
+import { IndexerClient } from "./routing/indexer-client.ts";
+import { KvRouter } from "./routing/kv-router.ts";
+import { type Downstream, type DownstreamOptions, joinDownstream } from "./workers/downstream.ts";
+
+export type Config = ServiceConfig<typeof routerFields>;
+
+export interface RouterDeps extends ServiceDeps {
+  readonly environment: Environment;
+}
+
+interface Model {
+  /** Under which clients call it. */
+  readonly name: string;
+  readonly path: string;
+  readonly images: ImageModel;
+  readonly files: ModelFiles;
+}
+
+/** Resolves when the model can be called under our name: workers are there, instance record and card are written. */
+export async function createRouter(config: Config, deps: RouterDeps): Promise<RunningService> {
+  await using opened = new AsyncDisposableStack();
+  const model = await readModel(config, deps);
+  const metrics = routerMetrics(deps.metrics);
+  const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
+  const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
+  const handler = routingHandler({ config, deps, model, downstream, metrics, opened });
+  const leave = await appear(runtime, handler, { config, model, downstream });
+  deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
+  const rest = opened.move();
+  return {
+    endpoints: () => ({ [config.endpoint]: "ready" }),
+    close: async () => {
+      await leave();
+      await rest.disposeAsync();
+    },
+  };
+}
+
+async function readModel(config: Config, { log, signal, environment }: RouterDeps): Promise<Model> {
+  const { path } = await resolveModel(config.model, { environment, signal, log });
+  const [images, files] = await Promise.all([readImageModel(path), readModelFiles(path)]);
+  const { modelType } = images;
+  if (modelType !== config.modelType)
+    log.info("config.json, not --model-type, says what the model is", { model_type: modelType, flag: config.modelType });
+  if (images.family === undefined)
+    log.warn("image tokens of this model type cannot be counted: prompts match up to their first image", { model_type: modelType });
+  return { name: config.servedModelName ?? config.model, path, images, files };
+}
+
+function downstreamOptions(config: Config, { name, path, images }: Model, metrics: RouterMetrics): DownstreamOptions {
+  return {
+    wanted: downstreamAddressOf(config),
+    ownComponent: config.component,
+    modelName: name,
+    modelSources: [config.model, path],
+    modelType: images.modelType,
+    imageDialect: config.imageDialect === "auto" ? undefined : config.imageDialect,
+    chunkedPrefill: config.chunkedPrefill,
+    blockSize: config.blockSize,
+    onWorkers: metrics.workers,
+  };
+}
+
+interface RoutingParts {
+  readonly config: Config;
+  readonly deps: RouterDeps;
+  readonly model: Model;
+  readonly downstream: Downstream;
+  readonly metrics: RouterMetrics;
+  readonly opened: AsyncDisposableStack;
+}
+
+function routingHandler({ config, deps, model, downstream, metrics, opened }: RoutingParts): Handler {
+  const { log, environment } = deps;
+  const clock = systemClock;
+  const analyser = createImageAnalyser(imageConfigOf(config), { egress: egressPolicyOf(environment), metrics: imageMetrics(deps.metrics) });
+  opened.defer(() => analyser.close());
+  const scheduler = new LocalScheduler({
+    blockSize: config.blockSize,
+    config: schedulerConfig(config),
+    now: () => clock.now(),
+    random: Math.random,
+    expiryMs: config.activeRequestExpiryS * 1000,
+  });
+  const index = new IndexerClient(downstream.index, {
+    deadlineMs: config.indexDeadlineMs,
+    failuresMax: config.indexFailuresMax,
+    restMs: config.indexRestMs,
+    clock,
+    log,
+  });
+  const router = new KvRouter({
+    workers: downstream.directory,
+    index,
+    scheduler,
+    analyser,
+    model: model.images,
+    blockSize: config.blockSize,
+    onDegraded: metrics.degraded,
+    log,
+  });
+  return createHandler({ router, workers: downstream.client, metrics, clock, log });
+}
+
+interface Presence {
+  readonly config: Config;
+  readonly model: Model;
+  readonly downstream: Downstream;
+}
+
+/** Serves and publishes the card; returns how to leave: keys away, grace, running requests. */
+async function appear(runtime: Runtime, handler: Handler, { config, model, downstream }: Presence): Promise<() => Promise<void>> {
+  const address = ownAddress(config);
+  const { name, path: sourcePath, files } = model;
+  const card = routerCard({ name, sourcePath, blockSize: config.blockSize, files, workers: downstream.cards() });
+  const served = await runtime.endpoint(address).serve(handler);
+  const registration = await runtime.discovery.register((instanceId) => ({
+    key: cardKey(address, instanceId),
+    value: encodeCardEntry({ address, instanceId, card }),
+  }));
+  return async () => {
+    await served.withdraw();
+    await registration.withdraw();
+    await sleep(config.gracePeriodS * 1000);
+    await served.drain(drainMs(config));
+  };
+}
+
+/** What is left of the shutdown deadline after the grace, and a second for closing the rest. */
+function drainMs({ shutdownDeadlineS, gracePeriodS }: Config): number {
+  return Math.max(0, shutdownDeadlineS - gracePeriodS - 1) * 1000;
+}
