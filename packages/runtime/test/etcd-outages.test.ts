@@ -1,7 +1,10 @@
 // The supervisor against a real etcd that is killed, frozen, compacted, wiped: a follower's map must end up equal to a plain list.
+import { startFaultProxy } from "@mm-router/testkit";
 import { type EtcdServer, startEtcd } from "@mm-router/testkit/infra";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type EtcdCell, etcdCell, shortTtlS } from "./etcd-cell.ts";
+import { Follower } from "../src/discovery/discovery.suite.ts";
+import { connectDiscovery } from "../src/discovery/etcd-discovery.ts";
+import { type EtcdCell, etcdCell, etcdConfig, quiet, shortTtlS } from "./etcd-cell.ts";
 
 describe("when etcd fails", { timeout: 60_000 }, () => {
   let etcd: EtcdServer;
@@ -99,6 +102,25 @@ describe("when etcd fails", { timeout: 60_000 }, () => {
     await follower.shows(await gateway.list("s/"));
     expect(follower.map.get("s/round-4")).toBe("1");
     await gateway.delete("s/round-4");
+  });
+
+  it("cut off ten times under changes: equal to a plain list in the end, its lease never lost", async () => {
+    const { gateway } = await story();
+    await using proxy = await startFaultProxy(etcd.port);
+    const discovery = await connectDiscovery(etcdConfig(`http://127.0.0.1:${proxy.port}`), { log: quiet });
+    const before = discovery.instanceId;
+    const follower = new Follower(discovery, "s/");
+    for (let round = 0; round < 10; round++) {
+      await gateway.put(`s/cut-${round % 3}`, `${round}`);
+      await gateway.delete(`s/cut-${(round + 1) % 3}`);
+      await vi.waitFor(() => expect(proxy.connections).toBeGreaterThan(0), { timeout: 10_000, interval: 5 });
+      proxy.cut(); // now within a list, now right after a watch began, now between two events
+    }
+    await follower.shows(await gateway.list("s/"));
+    expect(follower.map.get("s/cut-0")).toBe("9");
+    expect(discovery.instanceId).toBe(before);
+    await discovery.close();
+    for (const key of ["s/cut-0", "s/cut-1", "s/cut-2"]) await gateway.delete(key);
   });
 
   it("frozen when it stops: close ends within its deadline all the same", async () => {
