@@ -1,1 +1,6 @@
-export {};
+export * from "./capture-stream.ts";
+export * from "./core-source.ts";
+export * from "./event-source.ts";
+export * from "./jetstream-source.ts";
+export * from "./publisher.ts";
+export { isSubjectTaken } from "./stream-errors.ts";

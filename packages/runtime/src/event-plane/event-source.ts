@@ -1,0 +1,29 @@
+// Where events come from: one interface over NATS core and JetStream.
+//
+//   message     fires for every message, in the order of its source
+//   caught_up   fires once what was there at the (re)start has been given, also when nothing was there
+//   maybe_lost  fires when messages may be missing from here on; does not fire for losses between publisher and server, which only
+//               the ids inside the events can tell
+//
+// I1  Items are handed out one at a time; a JetStream source fetches at the consumer's pace, a core source queues up to a limit.
+// I2  Breaking the loop or `close()` ends the source; after it nothing comes.
+
+export type EventSourceItem = EventMessage | { readonly kind: "caught_up" } | { readonly kind: "maybe_lost"; readonly reason: LossReason };
+
+export interface EventMessage {
+  readonly kind: "message";
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+  /** JetStream: the stream's sequence; core: counted from 1. */
+  readonly sequence: number;
+}
+
+/**
+ * `reconnected`: core messages of the meantime are gone. `overflow`: the consumer was too slow. `stream_recreated`: the stream is
+ * another one, its store was wiped or it was deleted. `evicted`: the stream dropped messages that had not been read.
+ */
+export type LossReason = "reconnected" | "overflow" | "stream_recreated" | "evicted";
+
+export interface EventSource extends AsyncIterable<EventSourceItem> {
+  close(): void;
+}
