@@ -12,7 +12,7 @@ export default class CountReporter implements Reporter {
         const { state } = test.result();
         if (state === "passed") passed++;
         if (state === "failed") own++;
-        if (state === "skipped") count(skipped, reasonOf(test));
+        if (state === "skipped" && !fellWithItsSuite(test)) count(skipped, reasonOf(test));
       }
       if (own === 0 && !module.ok()) own = 1; // a file that failed to load or a failing hook
       failed += own;
@@ -25,6 +25,14 @@ function reasonOf(test: TestCase): string {
   const result = test.result();
   const note = result.state === "skipped" ? result.note : undefined;
   return note ?? `no reason given: ${test.fullName}`;
+}
+
+/** A hook of a suite around it failed: that is counted as a failure, and its tests were not skipped by anyone. */
+function fellWithItsSuite(test: TestCase): boolean {
+  for (let suite = test.parent; ; suite = suite.parent) {
+    if (suite.errors().length > 0) return true;
+    if (suite.type === "module") return false;
+  }
 }
 
 function count(reasons: Map<string, number>, reason: string): void {

@@ -28,6 +28,11 @@ export interface StartedProcess extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
+export interface HttpFrontend extends StartedProcess {
+  /** `http://127.0.0.1:port`, without a slash. */
+  readonly url: string;
+}
+
 export interface PythonOptions {
   readonly name: string;
   readonly release: Release;

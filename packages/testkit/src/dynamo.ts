@@ -8,7 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "@mm-router/cli/infra";
 import { defaultEventPath, factsOf, type KvEventPath, type Release } from "./dynamo-release.ts";
-import { type Place, type StartedProcess, startPython } from "./dynamo-process.ts";
+import { type HttpFrontend, type Place, type StartedProcess, startPython } from "./dynamo-process.ts";
 import { registeredInstances } from "./etcd-view.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -110,11 +110,6 @@ export interface FrontendOptions {
   /** Serves its index under the workers' component; releases >= 1.4. */
   readonly serveIndexer?: boolean;
   readonly args?: readonly string[];
-}
-
-export interface HttpFrontend extends StartedProcess {
-  /** `http://127.0.0.1:port`, without a slash. */
-  readonly url: string;
 }
 
 /** Starts a real frontend; resolves when it answers HTTP. Wait for a model with `untilListed`. */

@@ -1,4 +1,5 @@
 // What tests and benchmarks start and stop. `./requires` is apart: it needs a running vitest.
+export * from "./cluster.ts";
 export * from "./dynamo.ts";
 export * from "./etcd-view.ts";
 export * from "./failure-report.ts";
@@ -8,6 +9,7 @@ export * from "./image-server.ts";
 export * from "./infra.ts";
 export * from "./missing.ts";
 export * from "./model-dir.ts";
+export * from "./our-process.ts";
 export * from "./picture.ts";
 export * from "./project-root.ts";
 export * from "./wait-for.ts";

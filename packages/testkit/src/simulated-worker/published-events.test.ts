@@ -50,7 +50,7 @@ function publishedOf({ nats }: Recording): RouterEvent[] {
  * A real publisher of 1.4 and later merges neighbouring events of a batch, so the events' borders say nothing there.
  */
 function blocksOf(events: readonly RouterEvent[], isMerged: boolean): unknown[] {
-  return events.flatMap(({ event, worker_id: _, ...form }): unknown[] => {
+  return events.flatMap(({ event, worker_id: _worker, ...form }): unknown[] => {
     const id = isMerged ? {} : { ...form, event_id: BigInt(event.event_id) };
     if (event.data === "cleared") return ["cleared"];
     if ("removed" in event.data) return [{ ...id, removed: event.data.removed.block_hashes.length }];

@@ -1,0 +1,114 @@
+// A whole system in one call: NATS, etcd, workers, indexer, routers, frontends; any member ours or Dynamo's.
+//
+//   await using system = await cluster({ requestPlane: "tcp", workers: { release: "1.6.1" }, indexer: true, routers: 1,
+//                                        frontends: ["ours", "1.6.1"] });
+//   client ─► frontends[0] ─► routers ─► workers            public name: "model"
+//   client ─► frontends[0] ─────────────► workers           their own name: "model__internal"
+//
+// Started in that order, ended in the reverse one. Everything has its own servers and its own namespace.
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { makeRunDirectory } from "@mm-router/cli/infra";
+import {
+  type DynamoWorker,
+  type HttpFrontend,
+  type Place,
+  type Release,
+  type RequestPlane,
+  startDynamoFrontend,
+  startDynamoWorker,
+  untilListed,
+  type WorkerOptions,
+} from "./dynamo.ts";
+import { factsOf } from "./dynamo-release.ts";
+import { type EtcdServer, type NatsServer, startEtcd, startNats } from "./infra.ts";
+import { modelDir, type ModelType } from "./model-dir.ts";
+import {
+  type OurService,
+  type OurProcess,
+  startOurFrontend,
+  startOurIndexer,
+  startOurRouter,
+  startSimulatedProcess,
+} from "./our-process.ts";
+import { projectRoot } from "./project-root.ts";
+
+export interface ClusterWorkers extends Pick<WorkerOptions, "args" | "events" | "engine" | "modality"> {
+  /** Of real workers; without it they are simulated. */
+  readonly release?: Release;
+  /** Default 2. */
+  readonly count?: number;
+  readonly component?: string;
+}
+
+export interface ClusterOptions {
+  readonly requestPlane?: RequestPlane;
+  readonly eventPlane?: "nats" | "zmq";
+  readonly modelType?: ModelType;
+  readonly blockSize?: number;
+  readonly workers: ClusterWorkers;
+  readonly indexer?: boolean;
+  /** Replicas of our mm-router. Default 0. */
+  readonly routers?: number;
+  readonly routerArgs?: readonly string[];
+  readonly frontends?: readonly ("ours" | Release)[];
+}
+
+/** The name that the routers serve, and the one that the workers do. */
+export const publicModel = "model";
+export const internalModel = "model__internal";
+
+export interface Cluster extends AsyncDisposable {
+  readonly place: Place;
+  readonly nats: NatsServer;
+  readonly etcd: EtcdServer;
+  readonly model: string;
+  /** The workers' component. */
+  readonly component: string;
+  /** Real ones; empty when they are simulated. */
+  readonly workers: readonly DynamoWorker[];
+  readonly simulatedWorkers: readonly OurService[];
+  readonly indexer: (OurService & { readonly url: string }) | undefined;
+  readonly routers: readonly OurService[];
+  /** In the order asked for; each lists the names that are served. */
+  readonly frontends: readonly (HttpFrontend | (HttpFrontend & OurProcess))[];
+}
+
+export async function cluster(options: ClusterOptions): Promise<Cluster> {
+  await using started = new AsyncDisposableStack();
+  const directory = makeRunDirectory(projectRoot);
+  started.defer(() => rmSync(directory, { recursive: true, force: true }));
+  mkdirSync(join(directory, "home"));
+  const nats = started.use(await startNats());
+  const etcd = started.use(await startEtcd());
+  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32 } = options;
+  const place: Place = { natsUrl: nats.url, etcdUrl: etcd.url, namespace: "cell", requestPlane, eventPlane, directory };
+  const model = modelDir({ modelType: options.modelType ?? "qwen2_vl" });
+  const { release, count = 2, component = defaultComponent(release), ...workerOptions } = options.workers;
+
+  const workers: DynamoWorker[] = [];
+  const simulatedWorkers: OurService[] = [];
+  const served = { model, servedName: internalModel, component, blockSize };
+  for (let i = 0; i < count; i++) {
+    if (release === undefined) simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...workerOptions })));
+    else workers.push(started.use(await startDynamoWorker(place, { ...served, ...workerOptions, release })));
+  }
+  const indexer = options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize })) : undefined;
+  const routers: OurService[] = [];
+  for (let i = 0; i < (options.routers ?? 0); i++) {
+    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [] };
+    routers.push(started.use(await startOurRouter(place, routerOptions)));
+  }
+  const frontends: Cluster["frontends"][number][] = [];
+  for (const kind of options.frontends ?? []) {
+    frontends.push(started.use(await (kind === "ours" ? startOurFrontend(place) : startDynamoFrontend(place, { release: kind }))));
+  }
+  const callable = routers.length > 0 ? publicModel : internalModel; // ours hides the internal name while it is not alone
+  await Promise.all(frontends.map((frontend) => untilListed(frontend, callable)));
+
+  const all = started.move();
+  const dispose = (): Promise<void> => all.disposeAsync();
+  return { place, nats, etcd, model, component, workers, simulatedWorkers, indexer, routers, frontends, [Symbol.asyncDispose]: dispose };
+}
+
+const defaultComponent = (release: Release | undefined): string => (release === undefined ? "backend" : factsOf(release).defaultComponent);

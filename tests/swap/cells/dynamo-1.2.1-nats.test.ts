@@ -1,0 +1,3 @@
+import { swapCell } from "../harness/cell.ts";
+
+await swapCell("1.2.1", "nats", { withFaults: false });
