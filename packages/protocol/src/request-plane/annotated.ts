@@ -93,10 +93,15 @@ const itemTail = Buffer.from(',"complete_final":false}');
  *
  * @throws AppError `protocol_error` when the frame must be parsed and is malformed
  */
-export function isFinalFrame(body: Buffer): boolean {
-  const start = body.length - itemTail.length;
-  if (start > 0 && body.compare(itemTail, 0, itemTail.length, start) === 0) return false;
-  return decodeDataFrame("json", body).final;
+export function isFinalFrame(body: Uint8Array): boolean {
+  return endsWith(body, itemTail) ? false : decodeDataFrame("json", body).final;
+}
+
+function endsWith(bytes: Uint8Array, tail: Uint8Array): boolean {
+  const start = bytes.length - tail.length;
+  if (start < 0) return false;
+  for (let at = 0; at < tail.length; at++) if (bytes[start + at] !== tail[at]) return false;
+  return true;
 }
 
 /** Serde writes plain variants as text and variants with content as an object of one member. */

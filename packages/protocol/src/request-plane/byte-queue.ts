@@ -4,9 +4,13 @@
 // split, and a frame that lies inside one chunk costs none.
 import { Buffer } from "node:buffer";
 
+const nothing = Buffer.alloc(0);
+
 export class ByteQueue {
   readonly #later: Buffer[] = [];
-  #head: Buffer = Buffer.alloc(0);
+  #head: Buffer = nothing;
+  /** Where in the head the unread bytes begin. */
+  #start = 0;
   #length = 0;
 
   /** Bytes waiting. */
@@ -17,30 +21,44 @@ export class ByteQueue {
   /** Appends `chunk` without copying; the caller must not write into it afterwards. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    if (this.#length === 0) this.#head = bytes;
+    const bytes = chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    if (this.#length === 0) this.#setHead(bytes);
     else this.#later.push(bytes);
-    this.#length += chunk.length;
+    this.#length += bytes.length;
   }
 
-  /** The first `length` bytes without taking them, or undefined while fewer have come. */
-  peek(length: number): Buffer | undefined {
-    if (this.#length < length) return undefined;
-    if (this.#head.length < length) this.#join();
-    return this.#head.subarray(0, length);
+  /** Whether the first `length` bytes have come; then `uint` may look at them. */
+  has(length: number): boolean {
+    if (this.#length < length) return false;
+    if (this.#head.length - this.#start < length) this.#join();
+    return true;
   }
 
-  /** Takes the first `length` bytes; the caller has checked that they have come. */
+  /** The unsigned big-endian number of 2 or 4 bytes at `offset`; `has` said that it has come. */
+  uint(offset: number, bytes: 2 | 4): number {
+    return bytes === 4 ? this.#head.readUInt32BE(this.#start + offset) : this.#head.readUInt16BE(this.#start + offset);
+  }
+
+  /** Takes the first `length` bytes; `has` said that they have come. */
   take(length: number): Buffer {
-    const bytes = this.peek(length)!;
-    this.#length -= length;
-    const rest = this.#head.subarray(length);
-    this.#head = rest.length > 0 ? rest : (this.#later.shift() ?? rest);
+    if (length === 0) return nothing;
+    const bytes = this.#head.subarray(this.#start, this.#start + length);
+    this.skip(length);
     return bytes;
   }
 
+  skip(length: number): void {
+    this.#start += length;
+    this.#length -= length;
+    if (this.#start === this.#head.length) this.#setHead(this.#later.shift() ?? nothing);
+  }
+
+  #setHead(head: Buffer): void {
+    this.#head = head;
+    this.#start = 0;
+  }
+
   #join(): void {
-    this.#head = Buffer.concat([this.#head, ...this.#later]);
-    this.#later.length = 0;
+    this.#setHead(Buffer.concat([this.#head.subarray(this.#start), ...this.#later.splice(0)]));
   }
 }

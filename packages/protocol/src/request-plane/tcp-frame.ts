@@ -94,7 +94,7 @@ export class TcpRequestDecoder {
     const headersAt = this.#endOfField(0, U16_BYTES);
     const envelopeAt = headersAt && this.#endOfField(headersAt, U16_BYTES);
     const end = envelopeAt && this.#endOfField(envelopeAt, U32_BYTES);
-    if (!headersAt || !envelopeAt || !end || this.#queue.length < end) return undefined;
+    if (!headersAt || !envelopeAt || !end || !this.#queue.has(end)) return undefined;
     const frame = this.#queue.take(end);
     return {
       path: frame.toString("utf8", U16_BYTES, headersAt),
@@ -104,10 +104,9 @@ export class TcpRequestDecoder {
   }
 
   /** Where the length-prefixed field at `start` ends, or undefined while its length has not come. */
-  #endOfField(start: number, lengthBytes: number): number | undefined {
-    const known = this.#queue.peek(start + lengthBytes);
-    if (known === undefined) return undefined;
-    const length = known.readUIntBE(start, lengthBytes);
+  #endOfField(start: number, lengthBytes: 2 | 4): number | undefined {
+    if (!this.#queue.has(start + lengthBytes)) return undefined;
+    const length = this.#queue.uint(start, lengthBytes);
     if (length > this.#requestBytesMax) {
       throw new AppError("protocol_error", `TCP request of ${length} bytes is above the limit of ${this.#requestBytesMax}`);
     }
@@ -141,10 +140,10 @@ export class AckDecoder {
   }
 
   #next(): string | undefined {
-    const length = this.#queue.peek(U32_BYTES)?.readUInt32BE(0);
-    if (length === undefined) return undefined;
+    if (!this.#queue.has(U32_BYTES)) return undefined;
+    const length = this.#queue.uint(0, U32_BYTES);
     if (length > ACK_BYTES_MAX) throw new AppError("protocol_error", `ack of ${length} bytes is above the limit of ${ACK_BYTES_MAX}`);
-    if (this.#queue.length < U32_BYTES + length) return undefined;
+    if (!this.#queue.has(U32_BYTES + length)) return undefined;
     return this.#queue.take(U32_BYTES + length).toString("utf8", U32_BYTES);
   }
 }

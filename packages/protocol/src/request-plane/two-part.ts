@@ -15,7 +15,6 @@ import { AppError } from "../errors.ts";
 import { ByteQueue } from "./byte-queue.ts";
 
 export const TWO_PART_PREFIX_BYTES = 24;
-const CHECKSUM_OFFSET = 16;
 const U32 = 2 ** 32;
 
 export interface TwoPartFrame {
@@ -98,15 +97,18 @@ export class TwoPartDecoder {
   }
 
   #next(): TwoPartFrame | undefined {
-    const prefix = this.#queue.peek(TWO_PART_PREFIX_BYTES);
-    if (prefix === undefined) return undefined;
-    const headerLength = readLength(prefix, 0);
-    const bodyLength = readLength(prefix, 8);
+    if (!this.#queue.has(TWO_PART_PREFIX_BYTES)) return undefined;
+    const headerLength = this.#lengthAt(0);
+    const bodyLength = this.#lengthAt(8);
     this.#checkLimit(headerLength + bodyLength);
-    if (this.#queue.length < TWO_PART_PREFIX_BYTES + headerLength + bodyLength) return undefined;
-    const frame = this.#queue.take(TWO_PART_PREFIX_BYTES + headerLength + bodyLength);
-    const bodyStart = TWO_PART_PREFIX_BYTES + headerLength;
-    return { header: frame.subarray(TWO_PART_PREFIX_BYTES, bodyStart), body: frame.subarray(bodyStart) };
+    if (!this.#queue.has(TWO_PART_PREFIX_BYTES + headerLength + bodyLength)) return undefined;
+    this.#queue.skip(TWO_PART_PREFIX_BYTES);
+    return { header: this.#queue.take(headerLength), body: this.#queue.take(bodyLength) };
+  }
+
+  /** A u64 as a number: exact up to 2^53, which is far above any limit, and merely large beyond. */
+  #lengthAt(offset: number): number {
+    return this.#queue.uint(offset, 4) * U32 + this.#queue.uint(offset + 4, 4);
   }
 
   #checkLimit(frameBytes: number): void {
@@ -116,14 +118,11 @@ export class TwoPartDecoder {
   }
 }
 
-/** A u64 as a number: exact up to 2^53, which is far above any limit, and merely large beyond. */
-function readLength(prefix: Buffer, offset: number): number {
-  return prefix.readUInt32BE(offset) * U32 + prefix.readUInt32BE(offset + 4);
-}
-
+/** Writes a prefix byte by byte: relays write one per token. Our lengths are below 2^32. */
 function writePrefix(target: Buffer, offset: number, headerLength: number, bodyLength: number): number {
-  target.writeBigUInt64BE(BigInt(headerLength), offset);
-  target.writeBigUInt64BE(BigInt(bodyLength), offset + 8);
-  target.fill(0, offset + CHECKSUM_OFFSET, offset + TWO_PART_PREFIX_BYTES);
-  return offset + TWO_PART_PREFIX_BYTES;
+  const end = offset + TWO_PART_PREFIX_BYTES;
+  for (let at = offset; at < end; at++) target[at] = 0;
+  target.writeUInt32BE(headerLength, offset + 4);
+  target.writeUInt32BE(bodyLength, offset + 12);
+  return end;
 }
