@@ -9,7 +9,7 @@
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
 import { Agent, buildConnector, type Dispatcher, ProxyAgent, request } from "undici";
-import { type AddressRules, dialableAddresses } from "./address-policy.ts";
+import { type AddressRefusalCode, type AddressRules, dialableAddresses } from "./address-policy.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
 import { ImageProblem } from "./image-problem.ts";
 import type { NameResolver } from "./name-resolver.ts";
@@ -64,25 +64,39 @@ export function createHttpTransport(options: TransportOptions): HttpTransport {
 function guardedConnector({ rules, resolver, connectMs }: TransportOptions): buildConnector.connector {
   const connect = buildConnector({ timeout: connectMs, allowH2: false, lookup: checkedLookup(rules, resolver) });
   return (target, callback) => {
-    const isForbidden = isIP(target.hostname) !== 0 && dialableAddresses([target.hostname], rules).length === 0;
-    if (isForbidden) callback(new ImageProblem("url-forbidden", `the address ${target.hostname} is not public`), null);
+    const isLiteral = isIP(target.hostname) !== 0;
+    if (isLiteral && dialableAddresses([target.hostname], rules).length === 0)
+      callback(undialable(target.hostname, "blocked-address"), null);
     else connect(target, callback);
   };
 }
 
-export function checkedLookup(rules: AddressRules, resolver: NameResolver): LookupFunction {
+function checkedLookup(rules: AddressRules, resolver: NameResolver): LookupFunction {
+  const dialable = async (host: string) => requireDialable(host, await resolver.resolve(host.replace(/\.$/, "")), rules);
   return (hostname, options, callback) => {
-    resolver.resolve(hostname.replace(/\.$/, "")).then(
-      (addresses) => {
-        const dialable = dialableAddresses(addresses, rules).map((address) => ({ address, family: isIP(address) }));
-        const [first] = dialable;
-        if (first === undefined) callback(new ImageProblem("url-forbidden", `${hostname} resolves to no address that may be dialled`), []);
-        else if (options.all === true) callback(null, dialable);
-        else callback(null, first.address, first.family);
+    dialable(hostname).then(
+      ([first, ...others]) => {
+        if (options.all === true) callback(null, [first, ...others].map(withFamily));
+        else callback(null, first, isIP(first));
       },
       (error: Error) => callback(error, []),
     );
   };
+}
+
+/** @throws ImageProblem `url-forbidden` when none of the addresses may be dialled */
+export function requireDialable(host: string, addresses: readonly string[], rules: AddressRules): [string, ...string[]] {
+  const [first, ...others] = dialableAddresses(addresses, rules);
+  if (first !== undefined) return [first, ...others];
+  throw undialable(host, addresses.length === 0 ? "unresolvable-host" : "blocked-address");
+}
+
+function undialable(host: string, code: AddressRefusalCode): ImageProblem {
+  return new ImageProblem("url-forbidden", `${host} has no address that may be dialled`, { details: { code } });
+}
+
+function withFamily(address: string): { address: string; family: number } {
+  return { address, family: isIP(address) };
 }
 
 function withoutUserinfo(url: URL): URL {

@@ -1,20 +1,21 @@
 // The door of image analysis: what the service and the tools of ./mmr use.
-export { type AddressRefusalCode, type AddressRules, admitUrl, dialableAddresses } from "./address-policy.ts";
+export type { AddressRules } from "./address-policy.ts";
 export { type EgressPolicy, egressPolicyOf, type ImageConfig, imageConfigDefaults } from "./config.ts";
 export { dataUrlBytes, isDataUrl } from "./data-url.ts";
+export { createDownloads, defaultResolver } from "./downloads.ts";
 export { type PlacedImage, routingTokensOf } from "./expand-tokens.ts";
-export type { ImageFamily, ImageLayout, ImageSize, ModelFiles } from "./families/family.ts";
+export type { ImageFamily, ImageSize } from "./families/family.ts";
 export { familyOf, knownModelTypes } from "./families/index.ts";
 export { tokenPattern } from "./families/token-pattern.ts";
-export { createHttpTransport } from "./http-transport.ts";
-export { type IdentityRule, nameOfHash, urlIdentity } from "./identity.ts";
-export { type AnalyserDependencies, createImageAnalyser, type ImageAnalyser } from "./image-analyser.ts";
+export { requireDialable } from "./http-transport.ts";
+export { urlIdentity } from "./identity.ts";
+export { createImageAnalyser, type ImageAnalyser } from "./image-analyser.ts";
 export type { Analysis, AnalysisInput } from "./image-analysis.ts";
 export { decodeImage } from "./image-decode.ts";
-export { createImageFetcher, followRedirects } from "./image-fetch.ts";
+export { type ByteSink, followRedirects } from "./image-fetch.ts";
+export { readWholeImageHeader } from "./image-format.ts";
 export type { ImageMetrics } from "./image-loader.ts";
 export { ImageModel, readImageModel } from "./image-model.ts";
 export { ImageProblem } from "./image-problem.ts";
 export { contentDigest, mmHashOf, pixelDigest } from "./mm-hash.ts";
-export { dnsResolver, type NameResolver, systemResolver } from "./name-resolver.ts";
 export { type DegradeReason, degradeReasons, exact, type Quality } from "./quality.ts";
