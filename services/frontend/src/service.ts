@@ -89,13 +89,13 @@ function serverDepsOf(
 
 function watchModels(
   config: FrontendConfig,
-  { log, signal }: ServiceDeps,
+  { log, signal, environment }: ServiceDeps,
   runtime: Runtime,
   { models, metrics }: ServerDeps,
 ): ModelWatcher {
   const source = {
     read: (file: Parameters<typeof readCardFile>[0]) => readCardFile(file, { signal }),
-    resolveFolder: async (nameOrPath: string) => (await resolveModel(nameOrPath)).path,
+    resolveFolder: async (nameOrPath: string) => (await resolveModel(nameOrPath, { environment, signal, log })).path,
   };
   return new ModelWatcher(
     {

@@ -99,10 +99,16 @@ function jobsOf(request: TokenRequest, exchange: Exchange): TokenJob[] {
       body: bodyOf(request, prompt),
       reader: new TokenReader({ text, promptIds: prompt.tokenIds, skipSpecialTokens, stops, n, usage, onTokens }),
       usage,
-      nvext: new NvextFields(members.nvext?.extra_fields ?? [], exchange),
+      nvext: new NvextFields(wantedFields(members), exchange),
       firstIndex: index * n,
     };
   });
+}
+
+/** Asking which instance would be chosen shows which one was. */
+function wantedFields({ nvext }: SamplingMembers): string[] {
+  const asks = nvext?.annotations?.some((annotation) => annotation.startsWith("query_instance_id:")) === true;
+  return [...(nvext?.extra_fields ?? []), ...(asks ? ["worker_id"] : [])];
 }
 
 function bodyOf(request: TokenRequest, prompt: TokenPrompt): Buffer {

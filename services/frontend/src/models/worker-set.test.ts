@@ -8,7 +8,7 @@ const anyWorker = { instanceId: undefined, dpRank: undefined };
 const call = { contextId: "c", body: new Uint8Array(), signal: new AbortController().signal };
 
 /** A set over instances 1 … 3, whose calls end as `outcomes` says: a stream, or an error. */
-function workers({ mode = "round-robin" as RouterMode, random = () => 0, ids = [1n, 2n, 3n], card = {} } = {}) {
+function workers({ mode = "round-robin" as RouterMode, random = (): number => 0, ids = [1n, 2n, 3n], card = {} } = {}) {
   const called: bigint[] = [];
   const outcomes = new Map<bigint, AppError>();
   const clock = new ManualClock();

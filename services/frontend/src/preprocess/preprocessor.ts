@@ -7,7 +7,7 @@
 // I1  Everything that can refuse a prompt has refused it before a worker is chosen.
 import { AppError } from "@mm-router/protocol";
 import type { WorkerSet } from "../models/worker-set.ts";
-import type { TextModel } from "../text/index.ts";
+import type { ChatPromptInput, TextModel } from "../text/index.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import type { CompletionMembers } from "./completion-request.ts";
 import { checkContextLength, type RequestLimits } from "./limits.ts";
@@ -48,8 +48,26 @@ function promptOfChat(request: ChatRequest, text: TextModel): Omit<TokenPrompt, 
   return { tokenIds: encoded(formatted, text), formatted };
 }
 
-function promptInput({ members }: ChatRequest): Parameters<TextModel["render"]>[0] {
-  return { messages: members.messages } as never;
+function promptInput({ members, raw }: ChatRequest): ChatPromptInput {
+  const {
+    chat_template_args: args,
+    reasoning_effort: effort,
+    thinking,
+    add_generation_prompt: generation,
+    continue_final_message: continues,
+  } = members;
+  const tools = raw.get("tools") ?? null;
+  const choice = raw.get("tool_choice") ?? null;
+  return {
+    messages: members.messages,
+    ...(tools !== null && { tools }),
+    ...(choice !== null && { toolChoice: choice }),
+    ...(args !== undefined && { chatTemplateArgs: args }),
+    ...(effort !== undefined && { reasoningEffort: effort }),
+    ...(thinking !== undefined && { thinking: thinking.type }),
+    ...(generation !== undefined && { addGenerationPrompt: generation }),
+    ...(continues !== undefined && { continueFinalMessage: continues }),
+  };
 }
 
 function promptList(prompt: CompletionMembers["prompt"]): (string | number[])[] {

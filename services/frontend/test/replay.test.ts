@@ -1,0 +1,147 @@
+// Every recorded request of golden frontend/*, sent to ours: answers and what the worker received equal those of 1.6.1, but for
+// the differences listed in replay/deliberate-differences.ts.
+import { type LosslessJson, parseJsonLossless, stringifyJson, stringifyJsonLossless } from "@mm-router/protocol";
+import { golden, goldenText } from "@mm-router/testkit/golden";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { type Answer, comparableAnswer, comparableRequest } from "./replay/comparison.ts";
+import { deliberateDifferences } from "./replay/deliberate-differences.ts";
+import { goldenCards } from "./replay/golden-models.ts";
+import { type RecordedRequest, send } from "./replay/http-client.ts";
+import { ScriptedWorker } from "./replay/scripted-worker.ts";
+import { Stack } from "./replay/stack.ts";
+
+interface RecordedWork {
+  readonly request?: Record<string, unknown>;
+  readonly metadata?: Record<string, string>;
+  readonly context_id?: string;
+  /** The worker was stopped, or had ended by itself: which of both is chance. */
+  readonly event?: string;
+}
+interface RecordedCase {
+  readonly id: string;
+  readonly response: Answer;
+  readonly worker_received?: readonly (string | RecordedWork)[];
+}
+
+const groups = ["chat", "cmpl", "item", "ctx", "val", "val2", "req", "raw", "hdr", "get", "get2", "img", "text", "nv", "msg", "tmpl"];
+/** Routes, members and parsers that ours does not have yet. */
+const notYet = new Set([
+  "get.GET/busy_threshold",
+  "get.GET/openapi.json",
+  "get.GET/docs",
+  "get2.GET/docs/",
+  "get2.GET/metrics",
+  "get2.GET/v1/realtime",
+  "chat.n2_tool",
+  "chat.n2_tool.stream",
+]);
+
+type LosslessMap = Map<string, LosslessJson>;
+const recordedRequests = (parseJsonLossless(goldenText("frontend/requests.json")) as LosslessMap).get("cases") as LosslessMap[];
+
+function requestOf(id: string): RecordedRequest {
+  const recorded = recordedRequests.find((each) => each.get("id") === id)!;
+  const given = Object.fromEntries(recorded.get("headers") as Map<string, string>);
+  const raw = recorded.get("raw") as string | undefined;
+  const written = recorded.get("body") ?? null;
+  const body =
+    raw === "BIG"
+      ? JSON.stringify({ model: "x".repeat(48 * 1024 * 1024) })
+      : (raw ?? (written === null ? undefined : stringifyJsonLossless(written)));
+  const headers = {
+    ...(body !== undefined && { "content-type": "application/json", "content-length": `${Buffer.byteLength(body)}` }),
+    ...given,
+  };
+  if (headers["content-type"] === "") delete headers["content-type"];
+  return { method: recorded.get("method") as string, path: recorded.get("path") as string, headers, body };
+}
+
+describe("the recorded requests", () => {
+  let stack: Stack;
+  let url: string;
+  const worker = new ScriptedWorker();
+
+  beforeAll(async () => {
+    stack = await Stack.start();
+    ({ url } = await stack.frontend());
+    const runtime = await stack.runtime();
+    const cards = await goldenCards();
+    for (const [component, card] of cards) await worker.serve(runtime, "dynamo", component, card);
+    await vi.waitFor(
+      async () => expect(((await (await fetch(`${url}/v1/models`)).json()) as { data: unknown[] }).data.length).toBe(cards.size),
+      { timeout: 30_000, interval: 50 },
+    );
+  });
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+  });
+
+  it.each(groups)("of group %s are answered as 1.6.1 does", async (group) => {
+    const cases = golden<{ cases: RecordedCase[] }>(`frontend/http-1.6.1-${group}.json`).cases;
+    const differing: unknown[] = [];
+    for (const recorded of cases.filter(({ id }) => !notYet.has(id))) {
+      const from = worker.received.length;
+      const ours = await send(url, requestOf(recorded.id));
+      const difference = differenceOf(recorded, ours, worker.received.slice(from), cases);
+      if (difference !== undefined) differing.push(difference);
+    }
+    expect(differing).toEqual([]);
+    expect(cases.length).toBeGreaterThan(5);
+  });
+
+  it("differ on purpose where the list says so, and only there", () => {
+    const ids = groups.flatMap((group) => golden<{ cases: RecordedCase[] }>(`frontend/http-1.6.1-${group}.json`).cases.map(({ id }) => id));
+    const unused = deliberateDifferences.filter(({ cases }) => !ids.some((id) => cases.test(id)));
+    expect(unused).toEqual([]);
+  });
+
+  function differenceOf(recorded: RecordedCase, answer: Answer, received: typeof worker.received, cases: readonly RecordedCase[]): unknown {
+    const deliberate = deliberateDifferences.find((each) => each.cases.test(recorded.id));
+    const theirs = comparableAnswer(recorded.response);
+    const ours = comparableAnswer(answer);
+    const expected = deliberate === undefined ? theirs : deliberate.expected(theirs);
+    const work = deliberate?.notSent === true ? [] : workOf(recorded, cases);
+    const ourWork = received.map(({ request, metadata, contextId }, at) => ({
+      request: comparableRequest(request),
+      metadata,
+      ...(work[at]?.contextId !== undefined && { contextId: maskedId(contextId) }),
+    }));
+    const differences = [...differingMembers(ours, expected, "answer"), ...differingMembers(ourWork, work, "worker")];
+    return differences.length === 0 ? undefined : { id: recorded.id, differences };
+  }
+
+  function workOf({ id, worker_received: received = [] }: RecordedCase, cases: readonly RecordedCase[]) {
+    return received.flatMap((entry): { request: unknown; metadata: unknown; contextId?: string }[] => {
+      if (typeof entry === "string") {
+        const other = cases.find((each) => `request as in ${each.id}` === entry);
+        expect(other, `${id} refers to ${entry}`).toBeDefined();
+        return workOf(other!, cases);
+      }
+      if (entry.request === undefined || entry.event !== undefined) return [];
+      return [
+        {
+          request: comparableRequest(entry.request),
+          metadata: entry.metadata ?? {},
+          ...(entry.context_id !== undefined && { contextId: maskedId(entry.context_id) }),
+        },
+      ];
+    });
+  }
+});
+
+function maskedId(contextId: string): string {
+  return contextId.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "<uuid>");
+}
+
+/** `path: ours ≠ theirs` of every leaf that differs; key order does not count. */
+function differingMembers(ours: unknown, theirs: unknown, path: string): string[] {
+  if (isObject(ours) && isObject(theirs)) {
+    const keys = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
+    return [...keys].flatMap((key) => differingMembers(ours[key], theirs[key], `${path}.${key}`));
+  }
+  return Object.is(ours, theirs) ? [] : [`${path}: ${stringifyJson(ours)} ≠ ${stringifyJson(theirs)}`];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

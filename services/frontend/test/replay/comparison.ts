@@ -1,0 +1,84 @@
+// Compares an answer with a recorded one, under the rules of golden frontend/*.
+//
+// Masked: ids, times, instance ids, `mdc_sum`; parser wording after serde's prefix. Not compared: what 1.6.1 cannot have, the
+// `error` object beside the flat members. Streams are lists of events; choices may be interleaved otherwise.
+import { type JsonValue, parseJson } from "@mm-router/protocol";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly sse?: readonly string[];
+}
+
+const uuid = /[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}/g;
+const serdePrefix = "Failed to deserialize the JSON body into the target type: ";
+
+/** What of an answer must be equal, as plain values. */
+export function comparableAnswer(answer: Answer): unknown {
+  const contentType = answer.headers["content-type"]?.split(";")[0];
+  if (answer.sse !== undefined) return { status: answer.status, contentType, events: byChoice(answer.sse.map(comparableEvent)) };
+  return { status: answer.status, contentType, allow: answer.headers["allow"], body: comparableBody(answer.body ?? "", contentType) };
+}
+
+function comparableBody(body: string, contentType: string | undefined): unknown {
+  if (contentType !== "application/json" || body === "") return body;
+  const value = masked(unquotedIds(body));
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const { error: _error, ...rest } = value as Record<string, unknown>;
+  const message = rest["message"];
+  if (typeof message === "string") rest["message"] = withoutParserWords(message);
+  if (Array.isArray(rest["data"])) rest["data"] = rest["data"].toSorted((a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1));
+  return rest;
+}
+
+/** serde's sentence after its prefix, and a parser's inside a rule, are not ours to copy. */
+function withoutParserWords(message: string): string {
+  return message.startsWith(serdePrefix) ? serdePrefix : message.replace(/(must be a valid JSON object string: ).*/, "$1");
+}
+
+function comparableEvent(event: string): unknown {
+  if (!event.startsWith("data: {")) return event.replaceAll(uuid, "<uuid>");
+  return masked(unquotedIds(event.slice("data: ".length)));
+}
+
+/** Events of each choice in their order, one choice after the other; the rest stays where it is. */
+function byChoice(events: readonly unknown[]): unknown[] {
+  const indexOf = (event: unknown) => (event as { choices?: { index: number }[] }).choices?.[0]?.index ?? -1;
+  const chunks = events.filter((event) => indexOf(event) >= 0).toSorted((a, b) => indexOf(a) - indexOf(b));
+  return events.map((event) => (indexOf(event) >= 0 ? chunks.shift() : event));
+}
+
+/** The recording has bare `<u64>` where numbers stood. */
+function unquotedIds(text: string): string {
+  return text.replaceAll(/:<u64>/g, ':"<u64>"');
+}
+
+function masked(json: string): unknown {
+  return maskedValue(parseJson(json.replaceAll(uuid, "<uuid>")), "");
+}
+
+const times = new Set(["created", "request_received_ms", "prefill_wait_time_ms", "prefill_time_ms", "ttft_ms", "total_time_ms"]);
+const ids = new Set(["prefill_worker_id", "decode_worker_id", "instance_id"]);
+/** How a worker can be reached is its own affair: those of the recording were Dynamo's, ours are ours. */
+const workersOwn = new Set(["transport", "device_type", "request_plane_codec"]);
+
+function maskedValue(value: JsonValue, key: string): unknown {
+  if (times.has(key)) return 0;
+  if (ids.has(key)) return "<u64>";
+  if (key === "mdc_sum") return "<mdc_sum>";
+  if (typeof value === "number") return Math.fround(value);
+  if (Array.isArray(value)) return value.map((item) => maskedValue(item, ""));
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value).filter(([name]) => !workersOwn.has(name));
+  return Object.fromEntries(members.map(([name, member]) => [name, maskedValue(member, name)]));
+}
+
+/** A worker's request with floats as f32, without what names pictures (not ours to say). */
+export function comparableRequest(request: unknown): unknown {
+  if (typeof request !== "object" || request === null) return request;
+  const { mm_routing_info: _routing, ...rest } = maskedValue(request as JsonValue, "") as Record<string, unknown>;
+  const extra = rest["extra_args"] as Record<string, unknown> | undefined;
+  if (extra !== undefined) delete extra["mm_hashes"];
+  return rest;
+}
