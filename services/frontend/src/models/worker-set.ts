@@ -129,8 +129,9 @@ export class WorkerSet {
     try {
       return await this.#options.client.direct(id, call);
     } catch (error) {
-      this.noteFailure(id, toAppError(error));
-      throw error;
+      const failure = toAppError(error);
+      this.noteFailure(id, failure);
+      throw failure.code === "body_too_large" ? tooLargeForPlane(failure) : failure;
     }
   }
 
@@ -159,6 +160,11 @@ export class WorkerSet {
 export function notReady(name: string): AppError {
   const message = `Model \`${name}\` is not ready to serve requests yet. The deployment may still be starting up or is not fully provisioned. Please retry shortly.`;
   return new AppError("no_instances", message, { details: { public: message } });
+}
+
+/** A picture, as a rule. The HTTP body was within its own limit, so the status is that of a wrong request (Dynamo ≤ 1.5 too). */
+function tooLargeForPlane(cause: AppError): AppError {
+  return new AppError("invalid_request", `Request payload is too large for this deployment: ${cause.message}`, { cause });
 }
 
 function kindOf(modelType: string): ModelKind {
