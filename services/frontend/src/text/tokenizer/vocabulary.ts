@@ -1,0 +1,29 @@
+// Ids and texts of all tokens: the model's and the added ones.
+import type { AddedToken } from "./tokenizer-file.ts";
+
+export class Vocabulary {
+  readonly #tokens: (string | undefined)[] = [];
+  readonly #special = new Set<number>();
+
+  constructor(model: ReadonlyMap<string, number>, added: readonly AddedToken[]) {
+    for (const [token, id] of model) this.#tokens[id] = token;
+    for (const { id, content, special } of added) {
+      this.#tokens[id] = content;
+      if (special) this.#special.add(id);
+    }
+  }
+
+  /** One more than the greatest id. */
+  get size(): number {
+    return this.#tokens.length;
+  }
+
+  /** The token as the file writes it; undefined for an id that has none. */
+  token(id: number): string | undefined {
+    return this.#tokens[id];
+  }
+
+  isSpecial(id: number): boolean {
+    return this.#special.has(id);
+  }
+}
