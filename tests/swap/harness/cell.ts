@@ -17,7 +17,10 @@ import type { Runtime } from "@mm-router/runtime";
 import { afterAll, beforeAll } from "vitest";
 import { clientSuite } from "../suites/client.ts";
 import { directSuite } from "../suites/direct.ts";
+import { eventsSuite } from "../suites/events.ts";
 import { faultSuite } from "../suites/faults.ts";
+import { routedSuite } from "../suites/routed.ts";
+import { servedIndexSuite } from "../suites/served-index.ts";
 import { connectTo } from "./our-client.ts";
 
 export interface Cell extends Cluster {
@@ -55,12 +58,18 @@ export async function swapCell(release: Release, requestPlane: RequestPlane, opt
     };
     clientSuite(standing);
     directSuite(standing);
+    eventsSuite(standing);
+    routedSuite("the real frontend", standing, ({ realFrontend }) => realFrontend);
+    routedSuite("our frontend", standing, ({ ourFrontend }) => ourFrontend);
+    servedIndexSuite(standing, release);
     if (options.withFaults) faultSuite(standing);
   });
 }
 
 async function startCell(release: Release, requestPlane: RequestPlane, started: AsyncDisposableStack): Promise<Cell> {
-  const system = started.use(await cluster({ requestPlane, workers: { release }, frontends: ["ours", release] }));
+  const system = started.use(
+    await cluster({ requestPlane, workers: { release }, indexer: true, routers: 1, frontends: ["ours", release] }),
+  );
   const mocker = started.use(await startDynamoMocker(system.place, { release, model: system.model, component: "mocker" }));
   const runtime = await connectTo(system.place);
   started.defer(() => runtime.close());

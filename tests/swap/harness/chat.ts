@@ -68,8 +68,3 @@ function post(url: string, body: object, { signal }: ChatOptions): Promise<Respo
     signal: signal ?? AbortSignal.timeout(30_000),
   });
 }
-
-/** A prompt of about `words` tokens that no other test uses: whose cache entries it finds are its own. */
-export function uniquePrompt(label: string, words = 120): string {
-  return `${label}: ${Array.from({ length: words }, (_, i) => `${label} ${i}`).join(" ")}`;
-}

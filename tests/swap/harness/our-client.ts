@@ -64,3 +64,18 @@ export async function callInstance(
     client.close();
   }
 }
+
+/** Asks an endpoint that answers with one frame of its own form (index and recovery queries). */
+export async function askOnce(runtime: Runtime, place: Place, target: Required<Target>, body: Buffer): Promise<Buffer> {
+  const client = runtime.endpoint({ namespace: place.namespace, component: target.component, endpoint: target.endpoint }).client();
+  try {
+    await client.ready();
+    const call = { contextId: crypto.randomUUID(), body, signal: AbortSignal.timeout(10_000) };
+    const frames: Buffer[] = [];
+    for await (const batch of await client.direct(target.instanceId as InstanceId, call)) frames.push(...batch);
+    if (frames[0] === undefined) throw new Error(`${target.endpoint} answered nothing`);
+    return frames[0];
+  } finally {
+    client.close();
+  }
+}

@@ -2,13 +2,14 @@
 import { internalModel } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
-import { chat, chatStreamed, uniquePrompt } from "../harness/chat.ts";
+import { chat, chatStreamed } from "../harness/chat.ts";
+import { uniquePrompt } from "../harness/prompts.ts";
 
 export function directSuite(cell: CellOf): void {
   describe("our frontend before a real worker", () => {
     it("answers a chat as the real frontend does", async () => {
       const { ourFrontend, realFrontend } = cell();
-      const prompt = uniquePrompt("direct");
+      const prompt = uniquePrompt();
       const theirs = await chat(realFrontend.url, internalModel, prompt);
       const ours = await chat(ourFrontend.url, internalModel, prompt);
       expect(ours.text).not.toBe("");
@@ -17,7 +18,7 @@ export function directSuite(cell: CellOf): void {
 
     it("streams the same text in as many pieces, with usage at the end", async () => {
       const { ourFrontend, realFrontend } = cell();
-      const prompt = uniquePrompt("streamed");
+      const prompt = uniquePrompt();
       const theirs = await chatStreamed(realFrontend.url, internalModel, prompt, { maxTokens: 24 });
       const ours = await chatStreamed(ourFrontend.url, internalModel, prompt, { maxTokens: 24 });
       expect(ours.chunks).toBeGreaterThan(5);

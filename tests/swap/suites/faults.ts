@@ -2,8 +2,9 @@
 import { internalModel } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
-import { chat, uniquePrompt } from "../harness/chat.ts";
+import { chat } from "../harness/chat.ts";
 import { callInstance } from "../harness/our-client.ts";
+import { uniquePrompt } from "../harness/prompts.ts";
 import { tokensRequest } from "../harness/tokens-request.ts";
 
 const longRequest = tokensRequest(5000, { max_tokens: 2000, ignore_eos: true });
@@ -28,7 +29,7 @@ export function faultSuite(cell: CellOf): void {
 
     it("of a worker leaves later requests to the other, though its record stays", async () => {
       const { ourFrontend } = cell();
-      const prompts = Array.from({ length: 4 }, (_, i) => uniquePrompt(`after the kill ${i}`));
+      const prompts = Array.from({ length: 4 }, () => uniquePrompt());
       const answers = await Promise.all(prompts.map((prompt) => chat(ourFrontend.url, internalModel, prompt)));
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     });

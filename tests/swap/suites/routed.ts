@@ -1,0 +1,76 @@
+// (b) the real frontend, (c) our frontend, each before our mm-router and real workers: text.
+//
+// Which worker answered is read from the engines' logs. What the router could know is waited for in the index.
+import { type HttpFrontend, internalModel, publicModel, waitFor } from "@mm-router/testkit";
+import { describe, expect, it } from "vitest";
+import type { Cell, CellOf } from "../harness/cell.ts";
+import { type ChatAnswer, chat, chatStreamed } from "../harness/chat.ts";
+import { dumpOfIndexer } from "../harness/index-view.ts";
+import { uniquePrompt } from "../harness/prompts.ts";
+import { workersThatSaw } from "../harness/served-by.ts";
+
+export function routedSuite(title: string, cell: CellOf, frontendOf: (cell: Cell) => HttpFrontend): void {
+  describe(`${title} before our mm-router`, () => {
+    const ask = (prompt: string, maxTokens = 8): Promise<ChatAnswer> => chat(frontendOf(cell()).url, publicModel, prompt, { maxTokens });
+
+    it("answers what the worker answers without us, streamed and not", async () => {
+      const prompt = uniquePrompt();
+      const direct = await chat(cell().realFrontend.url, internalModel, prompt, { maxTokens: 12 });
+      const routed = await ask(prompt, 12);
+      const streamed = await chatStreamed(frontendOf(cell()).url, publicModel, prompt, { maxTokens: 12 });
+      for (const { text, finishReason, usage } of [routed, streamed]) {
+        expect({ text, finishReason, tokens: usage.completion_tokens }).toEqual({ text: direct.text, finishReason: "length", tokens: 12 });
+      }
+    });
+
+    it("sends a prompt again to the worker that holds it, which reports cached tokens", async () => {
+      const pairs = Array.from({ length: 3 }, () => [uniquePrompt(), uniquePrompt()]);
+      const first: ChatAnswer[] = [];
+      for (const pair of pairs) first.push(...(await Promise.all(pair.map((prompt) => ask(prompt, 40))))); // one each: load
+      await untilIndexed(cell(), first);
+      const { workers } = cell();
+      const servers = first.map(({ usage }) => workersThatSaw(workers, usage.prompt_tokens));
+      expect(servers.map((seen) => seen.length)).toEqual([1, 1, 1, 1, 1, 1]);
+      expect(new Set(servers.flat()).size).toBe(2);
+      for (const [index, prompt] of pairs.flat().entries()) {
+        const again = await ask(prompt);
+        expect(again.usage.prompt_tokens_details?.cached_tokens).toBe(cachedTokensOf(again));
+        expect(workersThatSaw(workers, again.usage.prompt_tokens)).toEqual([servers[index]![0], servers[index]![0]]);
+      }
+    });
+
+    it("tells the engine when the client leaves, where the engine listens", async () => {
+      const { release, workers } = cell();
+      const leaving = new AbortController();
+      const url = frontendOf(cell()).url;
+      const aborts = () => workers.flatMap((worker) => worker.engineCalls()).filter(({ op }) => op === "abort").length;
+      const before = aborts();
+      const body = { model: publicModel, max_tokens: 4000, stream: true, messages: [{ role: "user", content: uniquePrompt() }] };
+      const response = await fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        signal: leaving.signal,
+      });
+      await response.body!.getReader().read();
+      leaving.abort();
+      if (["0.9.1", "1.0.2"].includes(release)) return; // these compute to the end
+      await waitFor({ what: "the engine's abort", deadlineMs: 5_000 }, async () => aborts() > before || undefined);
+    });
+  });
+}
+
+/** Full blocks of the prompt without its last token, which is always computed. */
+function cachedTokensOf({ usage }: ChatAnswer): number {
+  return Math.floor((usage.prompt_tokens - 1) / 32) * 32;
+}
+
+/** Waits until our index holds the answered prompts' blocks. */
+async function untilIndexed({ indexer }: Cell, answers: readonly ChatAnswer[]): Promise<void> {
+  const blocks = answers.reduce((sum, answer) => sum + cachedTokensOf(answer) / 32, 0);
+  await waitFor({ what: `our index to hold ${blocks} blocks`, deadlineMs: 10_000 }, async () => {
+    const paths = await dumpOfIndexer(indexer!.url);
+    const held = [...paths.values()].reduce((sum, own) => sum + own.size, 0);
+    return held >= blocks || undefined;
+  });
+}

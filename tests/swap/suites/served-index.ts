@@ -1,0 +1,43 @@
+// (f) Our client before a real served index: it knows the same blocks as ours, and answers our queries.
+import { blockHashes } from "@mm-router/kv";
+import { etcdEntries, factsOf, internalModel, startDynamoFrontend, untilListed, waitFor } from "@mm-router/testkit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { CellOf } from "../harness/cell.ts";
+import { queryIndex } from "../harness/index-query.ts";
+import { callInstance } from "../harness/our-client.ts";
+import { tokensRequest } from "../harness/tokens-request.ts";
+
+export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsOf>[0]): void {
+  if (!factsOf(release).servesIndexer) return; // the flag came with 1.4
+  describe("our client before a real served index", () => {
+    const started = new AsyncDisposableStack();
+    let realIndex: bigint;
+    beforeAll(async () => {
+      const { place, component, indexer } = cell();
+      const frontend = started.use(await startDynamoFrontend(place, { release, routerMode: "kv", serveIndexer: true }));
+      await untilListed(frontend, internalModel);
+      const prefix = `v1/instances/${place.namespace}/${component}/kv_indexer_query/`;
+      realIndex = await waitFor({ what: "the real index to register", deadlineMs: 20_000, child: frontend.child }, async () => {
+        const ids = (await etcdEntries(place.etcdUrl, prefix)).map(({ key }) => BigInt(`0x${key.slice(prefix.length)}`));
+        return ids.find((id) => id !== indexer?.instanceId);
+      });
+    });
+    afterAll(() => started.disposeAsync());
+
+    it("gives the scores that our own index gives", async () => {
+      const { runtime, place, component, workers, indexer } = cell();
+      const hashesFrom = (first: number) => blockHashes({ tokens: Uint32Array.from({ length: 96 }, (_, at) => first + at), blockSize: 32 });
+      await Promise.all(workers.map((worker, index) => callInstance(runtime, place, worker, tokensRequest(8000 + 200 * index))));
+      for (const [index, { instanceId }] of workers.entries()) {
+        const hashes = hashesFrom(8000 + 200 * index);
+        const theirs = await waitFor({ what: "the blocks in the real index", deadlineMs: 10_000 }, async () => {
+          const found = await queryIndex(runtime, place, component, realIndex, hashes);
+          return found.size === 0 ? undefined : found;
+        });
+        expect(theirs).toEqual(new Map([[instanceId, 3]]));
+        expect(await queryIndex(runtime, place, component, indexer!.instanceId, hashes)).toEqual(theirs);
+      }
+      expect(await queryIndex(runtime, place, component, realIndex, hashesFrom(90_000))).toEqual(new Map());
+    });
+  });
+}
