@@ -25,6 +25,7 @@ export async function benchStack(plane: "nats" | "tcp"): Promise<BenchStack> {
     ETCD_ENDPOINTS: etcd.url,
     DYN_REQUEST_PLANE: plane,
     DYN_LOG: "warn",
+    NODE_COMPILE_CACHE: join(projectRoot, ".cache", "node"), // as ./mmr sets it
     DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: "0",
   };
   const start = (name: string, args: readonly string[], onLine?: (line: string) => void): Child => {

@@ -7,6 +7,7 @@ import { EtcdClient } from "../src/discovery/etcd-client.ts";
 import { connectDiscovery } from "../src/discovery/etcd-discovery.ts";
 import { EtcdWatch } from "../src/discovery/etcd-watch.ts";
 import { systemClock } from "../src/flow/clock.ts";
+import { createLogger } from "../src/service/log.ts";
 import { etcdConfig, quiet, shortTtlS } from "./etcd-cell.ts";
 import { EtcdGateway } from "./etcd-gateway.ts";
 
@@ -39,6 +40,23 @@ describe("with an etcd that stays up", () => {
     expect(await gateway.list("alive/")).toEqual({ "alive/x": "1" });
     expect(discovery.instanceId).toBe(id);
     await discovery.close();
+  });
+
+  it("never doubts a watch of a healthy etcd: not for its own keep-alives, not for another watch that was closed", async () => {
+    const warnings: string[] = [];
+    const log = createLogger({ service: "test", level: "warn", destination: (line) => warnings.push(line) });
+    const discovery = await connectDiscovery(etcdConfig(etcd.url), { log });
+    const follower = new Follower(discovery, "calm/");
+    const other = discovery.watch("other/", { put: () => {}, delete: () => {} });
+    await other.ready;
+    other.close();
+    // the fact to be shown is that time passed: nine keep-alives of the lease, one ping of the connection (5 s)
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await gateway.put("calm/x", "1");
+    await follower.shows({ "calm/x": "1" });
+    expect(warnings).toEqual([]);
+    await discovery.close();
+    await gateway.delete("calm/x");
   });
 
   it("revokes its lease when it stops, so that its keys are gone at once", async () => {

@@ -23,6 +23,14 @@ import {
 } from "etcd3";
 import type { EtcdConfig } from "./discovery.ts";
 
+/** What etcd3's duplex streams have in common. */
+interface EtcdStream {
+  on(event: "end", listener: () => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  end(): void;
+  cancel(): void;
+}
+
 /** Longest wait for any answer but a watch's: a frozen server must be noticed well within a lease's life. */
 export const callDeadlineMs = 3000;
 const revokeDeadlineMs = 1000;
@@ -123,7 +131,7 @@ export class EtcdClient {
     const end = (reason?: string): void => {
       if (!open) return;
       open = false;
-      stream.cancel();
+      hangUp(stream);
       if (reason !== undefined) listener.ended(reason);
     };
     stream.on("data", ({ header, events, canceled, compact_revision, cancel_reason }) => {
@@ -196,8 +204,22 @@ async function keepAliveOnce(etcd: Etcd3, lease: bigint): Promise<number> {
       stream.write({ ID: lease.toString() });
     });
   } finally {
-    stream.cancel();
+    hangUp(stream);
   }
+}
+
+/**
+ * Ends a stream by saying so, and cancels it only when etcd does not end its half.
+ *
+ * A cancelled stream counts as a failed call to etcd3, which then closes every client of that host; streams that are
+ * open go on over the closed connection until its next keepalive, and all break 5 s later.
+ */
+function hangUp(stream: EtcdStream): void {
+  const timer = setTimeout(() => stream.cancel(), callDeadlineMs).unref();
+  const ended = (): void => clearTimeout(timer);
+  stream.on("end", ended);
+  stream.on("error", ended); // also keeps an error after the end from being unhandled
+  stream.end();
 }
 
 function pem(pathOrText: string): Buffer {
