@@ -12,24 +12,18 @@ import type { U64 } from "@mm-router/protocol";
 export type EventVerdict = "next" | "duplicate" | "gap" | "first";
 
 export class EventOrder {
-  private readonly consecutive: boolean;
   private last: U64 | undefined;
-
-  /** @param consecutive whether every id follows the one before */
-  constructor(consecutive: boolean) {
-    this.consecutive = consecutive;
-  }
 
   /** The last applied id; undefined: nothing is known of the rank's past. */
   get cursor(): U64 | undefined {
     return this.last;
   }
 
-  /** What an id means now; changes nothing. */
-  judge(eventId: U64): EventVerdict {
+  /** What an id means now; changes nothing. @param consecutive whether every id follows the one before */
+  judge(eventId: U64, consecutive: boolean): EventVerdict {
     if (this.last === undefined) return "first";
     if (eventId <= this.last) return "duplicate";
-    return !this.consecutive || eventId === this.last + 1n ? "next" : "gap";
+    return !consecutive || eventId === this.last + 1n ? "next" : "gap";
   }
 
   /** Everything up to this id is applied. */

@@ -45,10 +45,10 @@ export interface KvIndex {
   /** Forgets everything. */
   clear(): void;
   /**
-   * `stored` events that make an empty index hold what this one holds, parents first, ids counted from 0 per rank; blocks that count for
-   * nothing are left out. The index must not change while the events are drawn.
+   * `stored` events that make an empty index hold what this one holds, of all ranks or of one, parents first, ids counted from 0 per rank;
+   * blocks that count for nothing are left out. The index must not change while the events are drawn.
    */
-  dump(): Iterable<RouterEvent>;
+  dump(worker?: WorkerKey): Iterable<RouterEvent>;
   /** Engine hashes that a rank has, whether they count or not. */
   entriesOf(worker: WorkerKey): number;
   readonly size: IndexSize;

@@ -64,8 +64,9 @@ export class NaiveIndex implements KvIndex {
     this.ranks.clear();
   }
 
-  *dump(): Iterable<RouterEvent> {
-    for (const rank of this.ranks.values()) {
+  *dump(worker?: WorkerKey): Iterable<RouterEvent> {
+    for (const [key, rank] of this.ranks) {
+      if (worker !== undefined && key !== workerKeyText(worker)) continue;
       const hashesOf = (at: Position) => [...rank.positions].flatMap(([hash, named]) => (named === at ? [hash] : []));
       let eventId = 0n;
       const below = function* (parent: Position, parent_hash: ExternalHash | null): Iterable<RouterEvent> {

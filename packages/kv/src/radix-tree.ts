@@ -115,9 +115,10 @@ export class RadixTree implements KvIndex {
     this.strays = 0;
   }
 
-  *dump(): Iterable<RouterEvent> {
+  *dump(worker?: WorkerKey): Iterable<RouterEvent> {
     const order = this.tree.pathOrder();
-    for (const rank of this.byIndex) if (rank !== undefined) yield* dumpRank(rank.worker, this.namesInOrder(rank, order), this.tree);
+    const ranks = worker === undefined ? this.byIndex : [this.ranks.get(worker)];
+    for (const rank of ranks) if (rank !== undefined) yield* dumpRank(rank.worker, this.namesInOrder(rank, order), this.tree);
   }
 
   entriesOf(worker: WorkerKey): number {

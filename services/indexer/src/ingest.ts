@@ -1,0 +1,256 @@
+// Events → index: decodes what the sources give, gives each rank its own, and keeps only what belongs to live workers.
+//
+//   source ─► envelope ─► events ─► live worker? ─► its rank's follower ─► index
+//     │                                  └─ not yet known: kept for a moment, then dropped
+//     └─ maybe_lost: every rank that this source feeds is in doubt
+//
+// I1  A message is applied as a whole or, when it cannot be decoded, not at all; nothing in it stops the loop.
+// I2  Once a worker is gone, nothing of it is taken any more.
+import { type KvIndex, RankMap } from "@mm-router/kv";
+import {
+  decodeEnvelope,
+  decodeRouterEvents,
+  type Dialect,
+  type InstanceId,
+  type RouterEvent,
+  toAppError,
+  type U64,
+  type WorkerKey,
+} from "@mm-router/protocol";
+import type { Clock, EventMessage, EventSource, Logger } from "@mm-router/runtime";
+import { EarlyEvents } from "./early-events.ts";
+import type { IndexerMetrics, RecoveryReason } from "./metrics.ts";
+import { RankFollower } from "./rank-follower.ts";
+import { factsOf, type Recovered } from "./recovery.ts";
+
+/** What is asked of the membership. */
+export interface Workers {
+  has(workerId: InstanceId): boolean;
+  dialectOf(workerId: InstanceId): Dialect;
+  recoveryTarget(worker: WorkerKey): object | undefined;
+  recoverableRanks(): readonly WorkerKey[];
+}
+
+export interface IngestDeps {
+  readonly index: KvIndex;
+  readonly workers: Workers;
+  readonly ask: (worker: WorkerKey, start: U64 | null, signal: AbortSignal) => Promise<Recovered>;
+  readonly metrics: IndexerMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface FollowedRank {
+  readonly follower: RankFollower;
+  readonly gone: AbortController;
+  /** The source that fed it last. */
+  source: EventSource | undefined;
+  /** Clock time of the last event, ms. */
+  lastEventMs: number | undefined;
+  /** Not asked again before this time, ms: the last recovery failed. */
+  askAgainMs: number;
+}
+
+export interface RankStatus {
+  readonly worker: WorkerKey;
+  readonly blocks: number;
+  readonly state: "live" | "recovering" | "incomplete";
+  readonly lastEventId: U64 | undefined;
+  readonly silentSeconds: number | undefined;
+}
+
+/** After a failed recovery events are taken as they come; a while later the worker is asked again. */
+const askAgainAfterMs = 30_000;
+const completeIntervalMs = 10_000;
+/** One line per second at most for messages that cannot be decoded: an attacker writes faster. */
+const complaintIntervalMs = 1_000;
+
+export class Ingest {
+  readonly #deps: IngestDeps;
+  readonly #ranks = new RankMap<FollowedRank>();
+  readonly #early = new EarlyEvents();
+  readonly #timer: NodeJS.Timeout;
+  #idle = Promise.withResolvers<void>();
+  #recoveries = 0;
+  #caughtUp = false;
+  #lastEventMs: number | undefined;
+  #complainedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: IngestDeps) {
+    this.#deps = deps;
+    this.#timer = setInterval(() => this.completeRanks(), completeIntervalMs);
+  }
+
+  /** Takes everything a source gives, until it ends. @param onCaughtUp called whenever it has given what was stored */
+  async run(source: EventSource, onCaughtUp: () => void): Promise<void> {
+    for await (const item of source) {
+      if (item.kind === "message") this.#message(item, source);
+      else if (item.kind === "caught_up") onCaughtUp();
+      else this.#doubt(source, item.reason);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const { gone } of this.#ranks.values()) gone.abort();
+  }
+
+  /** What was stored has been read: from here on ranks without a known past are asked for. */
+  caughtUp(): void {
+    this.#caughtUp = true;
+    this.completeRanks();
+  }
+
+  /** Resolves when no recovery runs. */
+  async settled(): Promise<void> {
+    while (this.#recoveries > 0) await this.#idle.promise;
+  }
+
+  /** Asks for every rank whose blocks are not known in full. */
+  completeRanks(): void {
+    if (!this.#caughtUp) return;
+    for (const worker of this.#deps.workers.recoverableRanks()) this.#rank(worker).follower.complete();
+  }
+
+  workerCame(workerId: InstanceId): void {
+    for (const { event, publisherId } of this.#early.take(workerId)) this.#event(event, publisherId, undefined);
+    for (const worker of this.#deps.workers.recoverableRanks()) if (worker.workerId === workerId) this.recoverable(worker);
+  }
+
+  workerGone(workerId: InstanceId): void {
+    for (const { follower, gone } of this.#ranks.ofWorker(workerId)) {
+      gone.abort();
+      this.#ranks.delete(follower.worker);
+    }
+    this.#early.take(workerId);
+    this.#deps.index.removeWorker(workerId);
+  }
+
+  /** Somebody can be asked about this rank now. */
+  recoverable(worker: WorkerKey): void {
+    if (this.#caughtUp && this.#deps.workers.has(worker.workerId)) this.#rank(worker).follower.complete();
+  }
+
+  get recovering(): number {
+    return this.#recoveries;
+  }
+
+  get silentSeconds(): number | undefined {
+    return this.#secondsSince(this.#lastEventMs);
+  }
+
+  statusOf(workerId: InstanceId): RankStatus[] {
+    return this.#ranks.ofWorker(workerId).map(({ follower, lastEventMs }) => ({
+      worker: follower.worker,
+      blocks: this.#deps.index.entriesOf(follower.worker),
+      state: follower.isRecovering ? "recovering" : follower.isComplete ? "live" : "incomplete",
+      lastEventId: follower.lastEventId,
+      silentSeconds: this.#secondsSince(lastEventMs),
+    }));
+  }
+
+  #message(message: EventMessage, source: EventSource): void {
+    const decoded = this.#decoded(message);
+    for (const event of decoded?.events ?? []) this.#event(event, decoded?.publisherId, source);
+  }
+
+  #decoded({ bytes, subject, sequence }: EventMessage): { events: RouterEvent[]; publisherId: U64 | undefined } | undefined {
+    try {
+      return eventsOf(bytes);
+    } catch (error) {
+      this.#deps.metrics.undecodable();
+      const now = this.#deps.clock.now();
+      if (now - this.#complainedMs < complaintIntervalMs) return undefined;
+      this.#complainedMs = now;
+      this.#deps.log.warn("message is no KV event", { subject, sequence, bytes: bytes.length, reason: toAppError(error).message });
+      return undefined;
+    }
+  }
+
+  #event(event: RouterEvent, publisherId: U64 | undefined, source: EventSource | undefined): void {
+    const { metrics, workers, clock } = this.#deps;
+    if (!workers.has(event.worker_id)) {
+      // While old events are read, whoever is not there is gone; afterwards he may be about to come.
+      if (!this.#caughtUp) metrics.event("foreign");
+      else if (!this.#early.add({ event, publisherId }, clock.now())) metrics.event("early_overflow");
+      return;
+    }
+    const rank = this.#rank({ workerId: event.worker_id, dpRank: event.event.dp_rank });
+    rank.source = source ?? rank.source;
+    rank.lastEventMs = this.#lastEventMs = clock.now();
+    rank.follower.accept(event, publisherId);
+  }
+
+  #doubt(source: EventSource, reason: string): void {
+    this.#deps.log.warn("events may be missing, asking the workers", { reason });
+    for (const rank of this.#ranks.values()) if (rank.source === source) rank.follower.doubt();
+  }
+
+  #rank(worker: WorkerKey): FollowedRank {
+    const known = this.#ranks.get(worker);
+    if (known !== undefined) return known;
+    const follower = new RankFollower(worker, () => this.#deps.workers.dialectOf(worker.workerId), {
+      index: this.#deps.index,
+      recover: (start, reason) => this.#recover(rank, start, reason),
+      count: this.#deps.metrics.event,
+    });
+    const rank: FollowedRank = {
+      follower,
+      gone: new AbortController(),
+      source: undefined,
+      lastEventMs: undefined,
+      askAgainMs: Number.NEGATIVE_INFINITY,
+    };
+    this.#ranks.set(worker, rank);
+    return rank;
+  }
+
+  #recover(rank: FollowedRank, start: U64 | null, reason: RecoveryReason): boolean {
+    const { worker } = rank.follower;
+    if (this.#deps.workers.recoveryTarget(worker) === undefined || this.#deps.clock.now() < rank.askAgainMs) {
+      this.#deps.metrics.recovery(reason, "no_target");
+      return false;
+    }
+    void this.#ask(rank, start, reason);
+    return true;
+  }
+
+  /** Never rejects. */
+  async #ask(rank: FollowedRank, start: U64 | null, reason: RecoveryReason): Promise<void> {
+    const { worker } = rank.follower;
+    const { signal } = rank.gone;
+    this.#recoveries++;
+    try {
+      const answer = await this.#deps.ask(worker, start, signal);
+      if (signal.aborted) return;
+      this.#deps.metrics.recovery(reason, answer.kind);
+      rank.follower.recovered(answer);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#deps.metrics.recovery(reason, "failed");
+      this.#deps.log.warn("worker did not tell its blocks; they are forgotten until events bring them back", {
+        ...factsOf(worker),
+        reason,
+        error,
+      });
+      rank.askAgainMs = this.#deps.clock.now() + askAgainAfterMs;
+      rank.follower.failed();
+    } finally {
+      this.#recoveries--;
+      this.#idle.resolve();
+      this.#idle = Promise.withResolvers();
+    }
+  }
+
+  #secondsSince(ms: number | undefined): number | undefined {
+    return ms === undefined ? undefined : (this.#deps.clock.now() - ms) / 1000;
+  }
+}
+
+/** JSON is an event by itself (JetStream of ≤ 1.2); everything else comes in an envelope. */
+function eventsOf(bytes: Uint8Array): { events: RouterEvent[]; publisherId: U64 | undefined } {
+  const openBrace = 0x7b;
+  if (bytes[0] === openBrace) return { events: decodeRouterEvents(bytes), publisherId: undefined };
+  const { publisher_id, payload } = decodeEnvelope(bytes);
+  return { events: decodeRouterEvents(payload), publisherId: publisher_id };
+}

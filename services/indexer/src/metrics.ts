@@ -1,0 +1,71 @@
+// What this process counts. Requests and their durations as such are counted by the runtime (dynamo_component_*).
+import type { Metrics } from "@mm-router/runtime";
+import type { ApplyOutcome, IndexSize } from "@mm-router/kv";
+
+/**
+ * What became of an event. `foreign`: of no live worker. `early_overflow`: of one that is not registered yet, and too many of them wait.
+ * `recovery_overflow`: too many came while a recovery ran; the gap is found afterwards.
+ */
+export type EventOutcome = ApplyOutcome | "duplicate" | "foreign" | "early_overflow" | "recovery_overflow" | "other_tier";
+
+/** Why a rank's blocks were dropped or asked for again. */
+export type RecoveryReason = "unknown_past" | "gap" | "maybe_lost" | "new_publisher";
+export type RecoveryOutcome = "events" | "dump" | "nothing_new" | "no_target" | "failed";
+
+export interface IndexerMetrics {
+  event(outcome: EventOutcome): void;
+  undecodable(): void;
+  recovery(reason: RecoveryReason, outcome: RecoveryOutcome): void;
+  query(outcome: "scores" | "unknown_model" | "malformed", seconds: number): void;
+}
+
+/** Gauges that are asked when the metrics are read. */
+export interface IndexerState {
+  readonly size: IndexSize;
+  readonly workers: number;
+  /** Ranks whose recovery runs. */
+  readonly recovering: number;
+  /** Seconds since the last event of any worker; undefined before the first. */
+  readonly silentSeconds: number | undefined;
+}
+
+const queryBuckets = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1];
+
+export function indexerMetrics(metrics: Metrics): IndexerMetrics {
+  const events = metrics.counter("mm_router_indexer_events_total", "KV events by what became of them", ["outcome"]);
+  const undecodable = metrics.counter("mm_router_indexer_undecodable_messages_total", "Messages that are no KV events; look at the log");
+  const recoveries = metrics.counter("mm_router_indexer_recoveries_total", "Questions to workers about their blocks", [
+    "reason",
+    "outcome",
+  ]);
+  const queries = metrics.counter("mm_router_indexer_queries_total", "Index queries by answer", ["outcome"]);
+  const duration = metrics.histogram("mm_router_indexer_query_seconds", "Decoding, look-up and encoding of one query", queryBuckets);
+  return {
+    event: (outcome) => events.inc({ outcome }),
+    undecodable: () => undecodable.inc(),
+    recovery: (reason, outcome) => recoveries.inc({ reason, outcome }),
+    query(outcome, seconds) {
+      queries.inc({ outcome });
+      duration.observe(seconds);
+    },
+  };
+}
+
+/** Writes the state into gauges, before the metrics are read. */
+export function indexerGauges(metrics: Metrics): (state: IndexerState) => void {
+  const entries = metrics.gauge("mm_router_indexer_blocks", "Blocks in the index, one per rank that holds it");
+  const ranks = metrics.gauge("mm_router_indexer_ranks", "Ranks that hold blocks");
+  const workers = metrics.gauge("mm_router_indexer_workers", "Live workers");
+  const recovering = metrics.gauge("mm_router_indexer_recovering_ranks", "Ranks whose blocks are being asked for");
+  const silence = metrics.gauge(
+    "mm_router_indexer_silence_seconds",
+    "Since the last KV event of any worker; grows for ever when events are off",
+  );
+  return (state) => {
+    entries.set(state.size.entries);
+    ranks.set(state.size.ranks);
+    workers.set(state.workers);
+    recovering.set(state.recovering);
+    if (state.silentSeconds !== undefined) silence.set(state.silentSeconds);
+  };
+}

@@ -1,0 +1,50 @@
+// Answers `kv_indexer_query` as a real served index does: under the workers' component, for every model served there.
+//
+// Routers ask over the request plane, JSON or MessagePack, and are answered in kind with one data frame (packages/protocol indexer/query.ts).
+// G1  A query that upstream's index acknowledges and never answers (no model name, wrong types) gets an error from ours.
+import type { KvIndex, OverlapScores } from "@mm-router/kv";
+import { decodeIndexerQuery, encodeIndexerAnswer, type IndexerAnswer, type InstanceId, toAppError } from "@mm-router/protocol";
+import type { Clock, Handler } from "@mm-router/runtime";
+import type { IndexerMetrics } from "./metrics.ts";
+
+export interface QueryDeps {
+  readonly index: Pick<KvIndex, "findMatches">;
+  /** The workers that serve a model; undefined when nobody does. */
+  readonly workersOf: (model: string) => ReadonlySet<InstanceId> | undefined;
+  readonly metrics: IndexerMetrics;
+  readonly clock: Clock;
+}
+
+export function queryHandler(deps: QueryDeps): Handler {
+  return async ({ codec, body }, sink) => {
+    const began = deps.clock.now();
+    const { answer, outcome } = answerTo(codec, body, deps);
+    const frame = encodeIndexerAnswer(codec, answer);
+    deps.metrics.query(outcome, (deps.clock.now() - began) / 1000);
+    await sink.frames([frame]);
+  };
+}
+
+type Outcome = Parameters<IndexerMetrics["query"]>[0];
+
+function answerTo(
+  codec: "json" | "msgpack",
+  body: Uint8Array,
+  { index, workersOf }: QueryDeps,
+): { answer: IndexerAnswer; outcome: Outcome } {
+  try {
+    const { modelName, blockHashes } = decodeIndexerQuery(codec, body);
+    const workers = workersOf(modelName);
+    if (workers === undefined) {
+      return { answer: { kind: "error", message: `served indexer model ${modelName} is not registered` }, outcome: "unknown_model" };
+    }
+    return { answer: { kind: "scores", scores: scoresAmong(workers, index.findMatches(blockHashes)) }, outcome: "scores" };
+  } catch (error) {
+    return { answer: { kind: "error", message: toAppError(error).message }, outcome: "malformed" };
+  }
+}
+
+/** A worker of another model may hold the same tokens: its blocks are of no use. */
+function scoresAmong(workers: ReadonlySet<InstanceId>, scores: OverlapScores): OverlapScores {
+  return scores.filter(({ worker }) => workers.has(worker.workerId));
+}

@@ -1,0 +1,154 @@
+// Wires the indexer: discovery → membership, sources → ingest → index, index → routers and HTTP.
+//
+//   start   lease · workers known · log and own streams opened · stored events read · workers asked · served · HTTP
+//   close   the other way round
+import { RadixTree } from "@mm-router/kv";
+import { AppError, kvStreamName } from "@mm-router/protocol";
+import {
+  captureStreamName,
+  connectRuntime,
+  CoreSource,
+  ensureCaptureStream,
+  type EventSource,
+  JetStreamSource,
+  kvEventSubjects,
+  type Logger,
+  type RunningService,
+  type Runtime,
+  runtimeConfigOf,
+  type ServedEndpoint,
+  type ServiceDeps,
+  systemClock,
+  withDeadline,
+} from "@mm-router/runtime";
+import { type IndexerConfig, streamLimitsOf } from "./config.ts";
+import { type HttpServer, serveHttp, type WorkerStatus } from "./http.ts";
+import { Ingest } from "./ingest.ts";
+import { Membership } from "./membership.ts";
+import { indexerGauges, indexerMetrics } from "./metrics.ts";
+import { queryHandler } from "./query-endpoint.ts";
+import { Recovery } from "./recovery.ts";
+
+export interface Indexer extends RunningService {
+  readonly httpPort: number;
+}
+
+/** Starts the indexer: when this resolves, the index holds what the workers hold and is served. */
+export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): Promise<Indexer> {
+  const { log } = deps;
+  await using opened = new AsyncDisposableStack();
+  const runtime = await connectRuntime(runtimeConfigOf(config, deps.service), deps);
+  opened.defer(() => runtime.close());
+
+  const { index, membership, ingest, metrics } = createParts(config, deps, runtime);
+  opened.defer(() => membership.close());
+  opened.defer(() => ingest.close());
+  await withDeadline(membership.ready(), config.connectDeadlineS * 1000, "listing the workers", deps.signal);
+
+  const sources = await openSources(config, runtime, log);
+  for (const source of sources) opened.defer(() => source.close());
+  await readStored(config, ingest, sources, log);
+
+  const address = { namespace: config.namespace, component: config.component, endpoint: config.endpoint };
+  const handler = queryHandler({ index, workersOf: (model) => membership.workersOf(model), metrics, clock: systemClock });
+  const served = await runtime.endpoint(address).serve(handler);
+  opened.defer(() => stopServing(served, config));
+
+  const http = await openHttp(config, deps, { index, membership, ingest });
+  opened.defer(() => http.close());
+  log.info("serving the index", { ...address, http_port: http.port, workers: membership.workers.length, ...index.size });
+  const closers = opened.move();
+  return { httpPort: http.port, close: () => closers.disposeAsync(), endpoints: () => ({ [config.endpoint]: "ready" }) };
+}
+
+interface Parts {
+  readonly index: RadixTree;
+  readonly membership: Membership;
+  readonly ingest: Ingest;
+}
+
+function createParts(config: IndexerConfig, { log, metrics: registry }: ServiceDeps, runtime: Runtime) {
+  const metrics = indexerMetrics(registry);
+  const index = new RadixTree({ entriesMax: config.entriesMax });
+  const membership: Membership = new Membership(
+    runtime.discovery,
+    { namespace: config.namespace, component: config.component },
+    {
+      workerCame: (workerId) => ingest.workerCame(workerId),
+      workerGone: (workerId) => ingest.workerGone(workerId),
+      recoverable: (worker) => ingest.recoverable(worker),
+    },
+    log,
+  );
+  const recovery = new Recovery(
+    { timeoutMs: config.recoveryTimeoutS * 1000, concurrency: config.recoveriesMax },
+    {
+      targetOf: (worker) => membership.recoveryTarget(worker),
+      tellsLastEvent: ({ workerId }) => membership.dialectOf(workerId).recoveryTellsLastEvent,
+      clientOf: ({ address }) => runtime.endpoint(address).client(),
+      log,
+    },
+  );
+  const ask = recovery.ask.bind(recovery);
+  const ingest: Ingest = new Ingest({ index, workers: membership, ask, metrics, clock: systemClock, log });
+  return { index, membership, ingest, metrics };
+}
+
+/** Our log of the core subjects, or the subjects themselves where JetStream cannot have one; and the stream that durable workers make. */
+async function openSources(config: IndexerConfig, runtime: Runtime, log: Logger): Promise<EventSource[]> {
+  const nats = await runtime.nats();
+  const where = { namespace: config.namespace, component: config.component };
+  const limits = streamLimitsOf(config);
+  const create = () => ensureCaptureStream(nats, where, limits);
+  const durable = new JetStreamSource(nats, { stream: kvStreamName(where) }, log);
+  try {
+    await create();
+    return [new JetStreamSource(nats, { stream: captureStreamName(where), create }, log), durable];
+  } catch (error) {
+    log.warn("no log of the workers' events in JetStream, so what is published while this process is away must come from the workers", {
+      error,
+    });
+    return [new CoreSource(nats, { subjects: kvEventSubjects(where) }), durable];
+  }
+}
+
+/** Lets the sources run; waits until what they stored is applied and the workers have told the rest, or for the deadline. */
+async function readStored(config: IndexerConfig, ingest: Ingest, sources: readonly EventSource[], log: Logger): Promise<void> {
+  const read = sources.map((source) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    void ingest.run(source, resolve);
+    return promise;
+  });
+  const settled = async (): Promise<void> => {
+    await Promise.all(read);
+    ingest.caughtUp();
+    await ingest.settled();
+  };
+  try {
+    await withDeadline(settled(), config.readyDeadlineS * 1000, "reading what the workers hold");
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "deadline_exceeded") throw error;
+    log.warn("serving an index that is not complete yet", { deadline_s: config.readyDeadlineS, recovering: ingest.recovering });
+  }
+}
+
+async function stopServing(served: ServedEndpoint, config: IndexerConfig): Promise<void> {
+  await served.withdraw();
+  await served.drain(config.gracePeriodS * 1000);
+}
+
+async function openHttp(config: IndexerConfig, { metrics }: ServiceDeps, { index, membership, ingest }: Parts): Promise<HttpServer> {
+  const setGauges = indexerGauges(metrics);
+  const workers = (): WorkerStatus[] =>
+    membership.workers.map((workerId) => ({
+      workerId,
+      models: membership.modelsOf(workerId),
+      blockSize: config.blockSize ?? membership.blockSizeOf(workerId),
+      ranks: ingest.statusOf(workerId),
+    }));
+  const refresh = () => {
+    const { recovering, silentSeconds } = ingest;
+    setGauges({ size: index.size, workers: membership.workers.length, recovering, silentSeconds });
+  };
+  return await serveHttp(config.httpHost, config.httpPort, { index, metrics, refresh, workers });
+}
