@@ -5,8 +5,9 @@
 //
 // I1  What was read before an error reaches the answer before the error does.
 // I2  The answer's pace is the worker's: flush resolves when the client's socket takes more.
-import { type Annotated, AppError, decodeDataFrame, errorOf, parseJson } from "@mm-router/protocol";
+import { type Annotated, AppError, errorOf } from "@mm-router/protocol";
 import type { ResponseStream } from "@mm-router/runtime";
+import { itemOfFrame } from "./item-frame.ts";
 
 /** Makes parts of an answer of a worker's items. */
 export interface ItemReader<T> {
@@ -34,7 +35,7 @@ export async function relay<T>(stream: ResponseStream, reader: ItemReader<T>, an
     try {
       for (const frame of frames) {
         items++;
-        relayItem(itemOf(frame), reader, answer);
+        relayItem(itemOfFrame(frame), reader, answer);
         if (reader.done) break;
       }
     } finally {
@@ -54,12 +55,4 @@ function relayItem<T>(item: Annotated, reader: ItemReader<T>, answer: Answer<T>)
   }
   const part = reader.read(item.data);
   if (part !== undefined) answer.add(part);
-}
-
-/** The item of a frame. Nearly all have nothing but data: those are spared the schema, which costs as much as the parsing. */
-function itemOf(frame: Buffer): Annotated {
-  const { data: item } = parseJson(frame) as { data?: Annotated };
-  if (typeof item === "object" && item !== null && item.data !== undefined && item.event === undefined && item.error === undefined)
-    return item;
-  return decodeDataFrame("json", frame).item ?? {};
 }
