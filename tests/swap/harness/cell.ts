@@ -20,6 +20,7 @@ import { directSuite } from "../suites/direct.ts";
 import { eventsSuite } from "../suites/events.ts";
 import { faultSuite } from "../suites/faults.ts";
 import { routedSuite } from "../suites/routed.ts";
+import { routedImagesSuite } from "../suites/routed-images.ts";
 import { servedIndexSuite } from "../suites/served-index.ts";
 import { connectTo } from "./our-client.ts";
 
@@ -61,6 +62,8 @@ export async function swapCell(release: Release, requestPlane: RequestPlane, opt
     eventsSuite(standing);
     routedSuite("the real frontend", standing, ({ realFrontend }) => realFrontend);
     routedSuite("our frontend", standing, ({ ourFrontend }) => ourFrontend);
+    routedImagesSuite("the real frontend", standing, ({ realFrontend }) => realFrontend);
+    routedImagesSuite("our frontend", standing, ({ ourFrontend }) => ourFrontend);
     servedIndexSuite(standing, release);
     if (options.withFaults) faultSuite(standing);
   });

@@ -3,7 +3,7 @@
 //   events ─► { worker ─► set of paths }        path = tokens hashes from the root to the block, joined
 import { decodeRecoveryAnswer, encodeRecoveryQuery, type InstanceId, parseJson, type RouterEvent } from "@mm-router/protocol";
 import type { Runtime } from "@mm-router/runtime";
-import { etcdEntries, type Place } from "@mm-router/testkit";
+import { etcdEntries, type Place, waitFor } from "@mm-router/testkit";
 import { askOnce } from "./our-client.ts";
 
 export type Paths = ReadonlySet<string>;
@@ -39,6 +39,20 @@ export async function dumpOfIndexer(url: string): Promise<Map<bigint, Set<string
   const answer = await fetch(`${url}/dump`, { signal: AbortSignal.timeout(5_000) });
   const groups = parseJson(await answer.text()) as unknown as Record<string, { events: StoredEvent[] }>;
   return pathsOf(Object.values(groups).flatMap(({ events }) => events));
+}
+
+/** Blocks that the index holds, over all workers. */
+export async function blocksIn(indexerUrl: string): Promise<number> {
+  const paths = await dumpOfIndexer(indexerUrl);
+  return [...paths.values()].reduce((sum, own) => sum + own.size, 0);
+}
+
+/** Waits until the index holds at least so many blocks. */
+export async function untilIndexed(indexerUrl: string, blocks: number): Promise<void> {
+  await waitFor(
+    { what: `our index to hold ${blocks} blocks`, deadlineMs: 10_000 },
+    async () => (await blocksIn(indexerUrl)) >= blocks || undefined,
+  );
 }
 
 /** What a real worker tells about its own blocks; undefined where it has no recovery endpoint. */

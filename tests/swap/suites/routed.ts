@@ -5,7 +5,7 @@ import { type HttpFrontend, internalModel, publicModel, waitFor } from "@mm-rout
 import { describe, expect, it } from "vitest";
 import type { Cell, CellOf } from "../harness/cell.ts";
 import { type ChatAnswer, chat, chatStreamed } from "../harness/chat.ts";
-import { dumpOfIndexer } from "../harness/index-view.ts";
+import { blocksIn, untilIndexed } from "../harness/index-view.ts";
 import { uniquePrompt } from "../harness/prompts.ts";
 import { workersThatSaw } from "../harness/served-by.ts";
 
@@ -25,10 +25,12 @@ export function routedSuite(title: string, cell: CellOf, frontendOf: (cell: Cell
 
     it("sends a prompt again to the worker that holds it, which reports cached tokens", async () => {
       const pairs = Array.from({ length: 3 }, () => [uniquePrompt(), uniquePrompt()]);
+      const { workers, indexer } = cell();
+      const heldBefore = await blocksIn(indexer!.url);
       const first: ChatAnswer[] = [];
       for (const pair of pairs) first.push(...(await Promise.all(pair.map((prompt) => ask(prompt, 40))))); // one each: load
-      await untilIndexed(cell(), first);
-      const { workers } = cell();
+      const stored = first.reduce((sum, answer) => sum + cachedTokensOf(answer) / 32, 0);
+      await untilIndexed(indexer!.url, heldBefore + stored);
       const servers = first.map(({ usage }) => workersThatSaw(workers, usage.prompt_tokens));
       expect(servers.map((seen) => seen.length)).toEqual([1, 1, 1, 1, 1, 1]);
       expect(new Set(servers.flat()).size).toBe(2);
@@ -63,14 +65,4 @@ export function routedSuite(title: string, cell: CellOf, frontendOf: (cell: Cell
 /** Full blocks of the prompt without its last token, which is always computed. */
 function cachedTokensOf({ usage }: ChatAnswer): number {
   return Math.floor((usage.prompt_tokens - 1) / 32) * 32;
-}
-
-/** Waits until our index holds the answered prompts' blocks. */
-async function untilIndexed({ indexer }: Cell, answers: readonly ChatAnswer[]): Promise<void> {
-  const blocks = answers.reduce((sum, answer) => sum + cachedTokensOf(answer) / 32, 0);
-  await waitFor({ what: `our index to hold ${blocks} blocks`, deadlineMs: 10_000 }, async () => {
-    const paths = await dumpOfIndexer(indexer!.url);
-    const held = [...paths.values()].reduce((sum, own) => sum + own.size, 0);
-    return held >= blocks || undefined;
-  });
 }
