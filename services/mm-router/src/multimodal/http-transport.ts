@@ -52,6 +52,8 @@ export function createHttpTransport(options: TransportOptions): HttpTransport {
     async get(url, signal) {
       const headers = { accept: "*/*", "accept-encoding": "identity", "user-agent": "mm-router" };
       const answer = await request(withoutUserinfo(url), { dispatcher: dispatcherFor(url), signal, headers });
+      // Who reads a body sees its errors. One that is dropped reports its own end as an error, which without a listener ends the process.
+      answer.body.on("error", () => {});
       return { status: answer.statusCode, headers: firstValues(answer.headers), body: answer.body };
     },
     async close() {

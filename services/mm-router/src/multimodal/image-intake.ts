@@ -46,7 +46,7 @@ export class ImageIntake implements ByteSink {
 
   /** @throws ImageProblem for what is no image, and `busy` when the budget is exhausted */
   take(bytes: Buffer): boolean {
-    if (this.#need !== "size") this.#hash.update(bytes);
+    this.#hash.update(bytes);
     if (this.#header === undefined || this.#need === "pixels") this.#keep(bytes);
     if (this.#header === undefined && this.#length >= this.#nextTry) this.#readHeader();
     return this.#need !== "size" || this.#header === undefined;

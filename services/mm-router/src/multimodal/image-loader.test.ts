@@ -1,0 +1,190 @@
+import { readFileSync } from "node:fs";
+import { golden, goldenPath } from "@mm-router/testkit/golden";
+import { afterAll, describe, expect, it } from "vitest";
+import { DecodePool } from "./decode-pool.ts";
+import type { ImageFetcher } from "./image-fetch.ts";
+import { ImageLoader, type ImageMetrics, type LoaderLimits } from "./image-loader.ts";
+import { ImageProblem } from "./image-problem.ts";
+import { contentDigest, mmHashOf } from "./mm-hash.ts";
+
+const { cases } = golden<{ cases: { file: string; accepted: boolean; width: number; height: number; S1_u64: string }[] }>(
+  "multimodal/decode.json",
+);
+
+function fileOf(name: string): Buffer {
+  return readFileSync(goldenPath(`multimodal/files/${name}`));
+}
+
+const limits: LoaderLimits = { dataUrlBytesMax: 1_000_000, bytesInFlightMax: 4_000_000, freshMs: 60_000, cacheEntriesMax: 1_000 };
+const pool = new DecodePool({ pixelsMax: 1_000_000, secondsMax: 20, pixelBytesMax: 8_000_000 });
+afterAll(() => pool.close());
+
+interface Server extends ImageFetcher {
+  fetched: string[];
+  /** Bytes that the reader took of the last file. */
+  taken: number;
+}
+
+/** Serves files by the last part of the URL, in pieces. */
+function server(options: { pieceBytes?: number; freshMs?: number; held?: Promise<void>; end?: ImageProblem } = {}): Server {
+  const fetched: string[] = [];
+  const state: Server = {
+    fetched,
+    taken: 0,
+    async fetch(url, sink, signal) {
+      fetched.push(url);
+      await options.held;
+      signal.throwIfAborted();
+      const bytes = fileOf(new URL(url).pathname.slice(1));
+      const step = options.pieceBytes ?? bytes.length;
+      state.taken = 0;
+      for (let at = 0; at < bytes.length; at += step) {
+        const piece = bytes.subarray(at, at + step);
+        state.taken += piece.length;
+        if (!sink.take(piece)) break;
+      }
+      if (options.end !== undefined) throw options.end;
+      return { freshMs: options.freshMs };
+    },
+  };
+  return state;
+}
+
+function loaderOf(fetcher: ImageFetcher, more: Partial<LoaderLimits> = {}, decoder: Pick<DecodePool, "hash"> = pool) {
+  const counted: string[] = [];
+  const metrics: ImageMetrics = {
+    loaded: (from, outcome) => counted.push(`${from} ${outcome}`),
+    decoded: (outcome) => counted.push(`decoded ${outcome}`),
+  };
+  return { loader: new ImageLoader({ ...limits, ...more }, { fetcher, pool: decoder as DecodePool, metrics }), counted };
+}
+
+const signal = new AbortController().signal;
+const url = "https://a.example/png_rgb.png";
+
+describe("ImageLoader", () => {
+  it("gives every accepted file its size, content hash and S1, whatever the pieces it comes in", async () => {
+    for (const pieceBytes of [1, 7, 4096]) {
+      const { loader } = loaderOf(server({ pieceBytes }));
+      for (const { file, width, height, S1_u64 } of cases.filter(({ accepted }) => accepted)) {
+        const image = await loader.load(`https://a.example/${file}`, "pixels", signal);
+        expect({ file, ...image }).toMatchObject({
+          file,
+          header: { width, height },
+          content: mmHashOf(contentDigest(fileOf(file))),
+          pixels: BigInt(S1_u64),
+          problem: undefined,
+        });
+      }
+    }
+  });
+
+  it("tells the size of every accepted file without reading its end", async () => {
+    const network = server({ pieceBytes: 16 });
+    const { loader } = loaderOf(network);
+    for (const { file, width, height } of cases.filter(({ accepted }) => accepted)) {
+      const { header, content } = await loader.load(`https://a.example/${file}`, "size", signal);
+      expect({ file, width: header?.width, height: header?.height }).toEqual({ file, width, height });
+      // A file that ended before its header was looked at was read to its end: then its name must be right too.
+      if (content !== undefined) expect([file, content]).toEqual([file, mmHashOf(contentDigest(fileOf(file)))]);
+      if (header?.format === "png" && fileOf(file).length > 64) expect([file, network.taken]).toEqual([file, 64]);
+    }
+  });
+
+  it("reads a URL once while it is fresh, and again for what it did not ask before", async () => {
+    const network = server();
+    const { loader, counted } = loaderOf(network);
+    await loader.load(url, "size", signal);
+    await loader.load(url, "size", signal);
+    await loader.load(url, "pixels", signal);
+    await loader.load(url, "content", signal);
+    expect(network.fetched).toEqual([url, url]);
+    expect(counted).toEqual(["http ok", "cache ok", "decoded ok", "http ok", "cache ok"]);
+  });
+
+  it("reads a URL again that its server wants forgotten", async () => {
+    const network = server({ freshMs: 0 });
+    const { loader } = loaderOf(network);
+    await loader.load(url, "content", signal);
+    await loader.load(url, "content", signal);
+    expect(network.fetched).toHaveLength(2);
+  });
+
+  it("decodes a file once, however it comes", async () => {
+    const { loader, counted } = loaderOf(server({ freshMs: 0 }));
+    const data = `data:image/png;base64,${fileOf("png_rgb.png").toString("base64")}`;
+    const images = [];
+    for (const source of [url, "https://b.example/png_rgb.png?x=1", data, data]) images.push(await loader.load(source, "pixels", signal));
+    expect(new Set(images.map(({ pixels, content }) => `${pixels} ${content}`)).size).toBe(1);
+    expect(counted).toEqual(["decoded ok", "http ok", "http ok", "data ok", "data ok"]);
+  });
+
+  it("downloads once for all who want a URL at the same time, also for less than is asked already", async () => {
+    const gate = Promise.withResolvers<void>();
+    const network = server({ held: gate.promise });
+    const { loader } = loaderOf(network);
+    const all = [loader.load(url, "pixels", signal), loader.load(url, "content", signal), loader.load(url, "size", signal)];
+    gate.resolve();
+    const images = await Promise.all(all);
+    expect(network.fetched).toEqual([url]);
+    expect(new Set(images).size).toBe(1);
+  });
+
+  it("goes on for those who stay when one leaves, and stops when the last has left", async () => {
+    const gate = Promise.withResolvers<void>();
+    const signals: AbortSignal[] = [];
+    const network = server({ held: gate.promise });
+    const watched: ImageFetcher = { fetch: (at, sink, given) => (signals.push(given), network.fetch(at, sink, given)) };
+    const { loader } = loaderOf(watched);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const loads = [loader.load(url, "content", first.signal), loader.load(url, "content", second.signal)];
+    first.abort(new Error("left"));
+    await expect(loads[0]).rejects.toThrow("left");
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    second.abort(new Error("left too"));
+    await expect(loads[1]).rejects.toThrow("left too");
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    gate.resolve();
+  });
+
+  it("keeps the size of a file that then goes wrong", async () => {
+    const { loader, counted } = loaderOf(server({ end: new ImageProblem("too-large", "endless") }));
+    expect(await loader.load(url, "content", signal)).toMatchObject({
+      header: { width: 17 },
+      content: undefined,
+      problem: { reason: "too-large" },
+    });
+    expect(counted).toEqual(["http too-large"]);
+  });
+
+  it("says what is no image, and remembers a file that cannot be decoded", async () => {
+    const network = server();
+    const { loader, counted } = loaderOf(network);
+    expect((await loader.load("https://a.example/gif.gif", "content", signal)).problem?.reason).toBe("unsupported-format");
+    for (let i = 0; i < 2; i++) {
+      const image = await loader.load("https://a.example/png_trunc.png", "pixels", signal);
+      expect(image).toMatchObject({ pixels: undefined, problem: { reason: "undecodable" } });
+    }
+    expect(counted.filter((what) => what.startsWith("decoded"))).toEqual(["decoded undecodable"]);
+  });
+
+  it("tries a file again whose decoding took too long", async () => {
+    let attempts = 0;
+    const slow = { hash: async () => (attempts++, Promise.reject(new ImageProblem("decode-timeout", "late"))) };
+    const { loader } = loaderOf(server({ freshMs: 0 }), {}, slow);
+    for (let i = 0; i < 2; i++) expect((await loader.load(url, "pixels", signal)).problem?.reason).toBe("decode-timeout");
+    expect(attempts).toBe(2);
+  });
+
+  it("keeps no more bytes in flight than its budget, and gives all of them back", async () => {
+    const gate = Promise.withResolvers<void>();
+    const held = { hash: async () => (await gate.promise, 1n) } as unknown as DecodePool;
+    const { loader } = loaderOf(server(), { bytesInFlightMax: 70_000 }, held);
+    const first = loader.load("https://a.example/png_rgb.png", "pixels", signal);
+    const second = await loader.load("https://a.example/jpg_444.jpg", "pixels", signal);
+    expect(second.problem?.reason).toBe("busy");
+    gate.resolve();
+    expect((await first).problem).toBeUndefined();
+    expect((await loader.load("https://a.example/jpg_444.jpg", "pixels", signal)).problem).toBeUndefined();
+  });
+});
