@@ -1,16 +1,7 @@
 // An endpoint, from both sides: serve it, or call its instances.
 import type { EndpointAddress, Instance, InstanceId } from "@mm-router/protocol";
-import type { Discovery } from "./discovery/index.ts";
-import { WatchedEndpointClient } from "./endpoint-client.ts";
 import type { Call, ResponseStream } from "./request-plane/call.ts";
 import type { Handler } from "./request-plane/handler.ts";
-import type { RequestClient } from "./request-plane/request-client.ts";
-import type { RequestPlaneConfig } from "./request-plane/request-plane-config.ts";
-import type { RequestListener } from "./request-plane/request-transport.ts";
-import { ServedHandler } from "./request-plane/served-handler.ts";
-import type { ServedRequestMetrics } from "./request-plane/served-request-metrics.ts";
-import { RegisteredEndpoint } from "./served-endpoint.ts";
-import type { Logger } from "./service/index.ts";
 
 export interface ServeOptions {
   /** Codec to advertise in the instance record; both are understood. Default: none, callers then send JSON. */
@@ -58,30 +49,4 @@ export interface InstanceSet {
   setAside(instanceId: InstanceId, durationMs?: number): void;
   /** Fires after instances came, changed or went; not for setAside. Returns the way to stop. */
   onChange(listener: () => void): () => void;
-}
-
-/** What a runtime has that its endpoints need. */
-export interface EndpointParts {
-  readonly config: RequestPlaneConfig;
-  readonly discovery: Discovery;
-  readonly client: RequestClient;
-  readonly listener: RequestListener;
-  readonly metricsOf: (address: EndpointAddress) => ServedRequestMetrics;
-  readonly log: Logger;
-  /** Told about each served endpoint, so that the runtime can end it. */
-  readonly onServed: (served: ServedEndpoint) => void;
-}
-
-export function createEndpoint(address: EndpointAddress, parts: EndpointParts): Endpoint {
-  const { config, discovery, client, listener, metricsOf, log } = parts;
-  return {
-    address,
-    async serve(handler, options = {}) {
-      const requests = new ServedHandler(handler, { config, log, metrics: metricsOf(address) });
-      const served = await RegisteredEndpoint.serve(address, options, { discovery, listener, handler: requests, log });
-      parts.onServed(served);
-      return served;
-    },
-    client: () => new WatchedEndpointClient(address, { discovery, caller: client, setAsideMs: config.setAsideMs, log }),
-  };
 }

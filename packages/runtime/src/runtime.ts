@@ -6,7 +6,8 @@
 import type { EndpointAddress } from "@mm-router/protocol";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { connectDiscovery, type Discovery, type EtcdConfig } from "./discovery/index.ts";
-import { createEndpoint, type Endpoint } from "./endpoint.ts";
+import { connectedEndpoint } from "./connected-endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { NatsRequestClient } from "./request-plane/nats-client.ts";
 import { SharedNats } from "./request-plane/nats-connection.ts";
 import { NatsRequestServer } from "./request-plane/nats-server.ts";
@@ -68,7 +69,7 @@ export async function connectRuntime(config: RuntimeConfig, deps: RuntimeDeps): 
   return {
     discovery,
     nats: () => nats.connection(),
-    endpoint: (address) => createEndpoint(address, { ...parts, onServed: (served) => closers.defer(() => served.drain(0)) }),
+    endpoint: (address) => connectedEndpoint(address, { ...parts, onServed: (served) => closers.defer(() => served.drain(0)) }),
     close: () => {
       closed ??= closers.disposeAsync();
       return closed;

@@ -154,6 +154,19 @@ describe("a NATS server that is killed and comes back", () => {
     expect(await dataOf(open)).toEqual(["done"]);
   });
 
+  it("that is frozen is told as what it is, no other instance being tried, and serves again when it is thawed", async () => {
+    await using server = await startNats();
+    await using runtime = await startRuntime({ nats: server, etcd }, { plane: "nats", ...short });
+    const { client } = await serveAndFollow(runtime, async (_request, sink) => sink.item({ data: "done" }));
+    server.freeze();
+    const error = await rejection(client.roundRobin(callOf({})));
+    expect(error).toMatchObject({ code: "dependency_unreachable", message: "the NATS server does not answer" });
+    expect(isNotTaken(error)).toBe(false);
+    expect(client.instances.available()).toEqual(client.instances.list());
+    server.thaw();
+    await vi.waitFor(async () => expect(await dataOf(await client.roundRobin(callOf({})))).toEqual(["done"]), { timeout: 30_000 });
+  });
+
   it("that never was is told in one sentence within the deadline", async () => {
     const nobody = new SharedNats({ servers: "nats://127.0.0.1:1" }, { name: "test", deadlineMs: 300 }, quiet);
     const error = await rejection(nobody.connection());

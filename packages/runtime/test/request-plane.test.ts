@@ -1,6 +1,7 @@
 // The request plane, both ends ours, over real NATS and etcd: what callers and handlers are promised.
 import { AppError, encodeInstance, errorOf, type InstanceId, instanceKey } from "@mm-router/protocol";
 import { type Handler, isNotTaken, StreamAborted } from "@mm-router/runtime";
+import { getEventListeners } from "node:events";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { EtcdGateway } from "./etcd-gateway.ts";
@@ -127,7 +128,10 @@ describe.each(["nats", "tcp"] as const)("request plane over %s", (plane) => {
   it("does not call at all when the caller's signal has aborted before", async () => {
     await using runtime = await startRuntime({ nats, etcd }, { plane });
     const { client } = await serveAndFollow(runtime, async () => expect.unreachable());
-    await expect(client.roundRobin(callOf({}, { signal: AbortSignal.abort() }))).rejects.toThrow();
+    await expect(client.roundRobin(callOf({}, { signal: AbortSignal.abort("why") }))).rejects.toMatchObject({
+      code: "client_closed",
+      cause: "why",
+    });
   });
 
   it("is lost for the caller, and sets the instance aside, when the handler aborts its stream", async () => {
@@ -240,6 +244,21 @@ describe.each(["nats", "tcp"] as const)("request plane over %s", (plane) => {
     go.resolve();
     expect(await dataOf(running)).toEqual(["first", "last"]);
     expect(await dataOf(next)).toEqual(["first", "last"]);
+  });
+
+  it("leaves nothing at a signal that many calls share", async () => {
+    await using runtime = await startRuntime({ nats, etcd }, { plane });
+    const { client } = await serveAndFollow(runtime, async ({ body }) => {
+      if (body.toString() === "1") throw new StreamAborted("gone");
+    });
+    const { signal } = new AbortController();
+    const done = Array.from({ length: 20 }, async () => dataOf(await client.roundRobin(callOf(0, { signal }))));
+    const lost = Array.from({ length: 5 }, async () =>
+      rejection(client.direct(client.instances.list()[0]!.instanceId, callOf(1, { signal })).then(dataOf)),
+    );
+    await Promise.all([...done, ...lost]);
+    for await (const _bodies of await client.random(callOf(0, { signal }))) break;
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
   it("counts requests, their errors and their cancellations under Dynamo's names", async () => {

@@ -2,6 +2,7 @@
 //
 // A worker that is gone is told by the server at once (503, no responders). A request above the server's max_payload
 // (1 MiB by default) would fail in the client with a bare error: here it fails with what to do about it.
+// When the server itself is away no other instance is tried: each would cost the same wait.
 import {
   headers as createHeaders,
   type MsgHdrs,
@@ -11,6 +12,7 @@ import {
   TimeoutError,
 } from "@nats-io/transport-node";
 import { AppError, type InstanceId, type Transport } from "@mm-router/protocol";
+import { withDeadline } from "../flow/index.ts";
 import { notTaken } from "./call.ts";
 import type { Headers, RequestSender } from "./request-transport.ts";
 
@@ -36,18 +38,28 @@ export class NatsRequestClient implements RequestSender<NatsTransport> {
       });
       if (ack.data.length === 0) return;
     } catch (error) {
-      throw this.#refusal(error, instance.instanceId);
+      throw await this.#refusal(error, instance.instanceId, connection);
     }
     throw notTaken("worker_lost", "the instance refused the request", instance);
   }
 
-  #refusal(cause: unknown, instanceId: InstanceId): AppError {
+  async #refusal(cause: unknown, instanceId: InstanceId, connection: NatsConnection): Promise<AppError> {
     if (isNoResponders(cause)) return notTaken("worker_lost", "nobody serves the instance's NATS subject", { instanceId, cause });
-    if (cause instanceof TimeoutError) {
-      return notTaken("deadline_exceeded", `no ack over NATS within ${this.#ackTimeoutMs} ms`, { instanceId, cause });
+    if (!(cause instanceof TimeoutError) || !(await answers(connection))) {
+      return new AppError("dependency_unreachable", "the NATS server does not answer", { cause });
     }
-    return notTaken("dependency_unreachable", "the request could not be sent over NATS", { instanceId, cause });
+    return notTaken("deadline_exceeded", `no ack over NATS within ${this.#ackTimeoutMs} ms`, { instanceId, cause });
   }
+}
+
+/** For the server's answer to a ping, once an ack did not come: is it the worker that is gone, or the server? */
+const PROBE_MS = 500;
+
+async function answers(connection: NatsConnection): Promise<boolean> {
+  return withDeadline(connection.flush(), PROBE_MS, "a NATS ping").then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Headers count towards max_payload: `NATS/1.0\r\n`, `name: value\r\n` each, and an empty line. */

@@ -86,8 +86,8 @@ export class ReceivedStream implements ResponseStream {
     this.#apply({ kind: "failed", error });
   }
 
-  cancel(): void {
-    this.#apply({ kind: "cancel" });
+  cancel(cause?: unknown): void {
+    this.#apply({ kind: "cancel", cause });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<readonly Buffer[]> {
@@ -205,5 +205,6 @@ export class ReceivedStream implements ResponseStream {
 
 function errorOfState(state: StreamState): AppError {
   if (state.kind === "refused" || state.kind === "lost") return state.error;
-  return new AppError("client_closed", "the request was cancelled");
+  const cause = state.kind === "cancelled" ? state.cause : undefined;
+  return new AppError("client_closed", "the request was cancelled", { cause });
 }

@@ -6,7 +6,7 @@
 // The ack may come after the stream has opened: the prologue is what counts.
 // Bodies are always JSON and no payload_codec is written: every release takes that, while a worker ≤ 1.2 given msgpack stays
 // silent for ever.
-import { encodeRequestEnvelope, type Instance, toAppError } from "@mm-router/protocol";
+import { AppError, encodeRequestEnvelope, type Instance, toAppError } from "@mm-router/protocol";
 import type { Call, ResponseStream } from "./call.ts";
 import type { NatsRequestClient } from "./nats-client.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
@@ -35,11 +35,11 @@ export class RequestClient {
    *
    * @param onOver told once how the stream ended, also when it never opened
    * @returns the stream, after its null prologue
-   * @throws AppError, recognised by `isNotTaken` when another instance may have the request
+   * @throws AppError `client_closed` when the signal aborts; others recognised by `isNotTaken` when another instance may have the request
    */
   async call(instance: Instance, call: Call, onOver: (state: StreamState) => void = () => {}): Promise<ResponseStream> {
-    call.signal.throwIfAborted();
-    const cancel = () => stream.cancel();
+    if (call.signal.aborted) throw new AppError("client_closed", "the request was cancelled", { cause: call.signal.reason });
+    const cancel = () => stream.cancel(call.signal.reason);
     const { subject, stream } = this.#deps.responses.expect(instance.instanceId, (state) => {
       call.signal.removeEventListener("abort", cancel);
       onOver(state);

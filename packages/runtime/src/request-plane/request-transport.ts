@@ -10,7 +10,7 @@ export interface RequestSender<T extends Transport = Transport> {
    *
    * @returns when the instance has acknowledged it, which says that it arrived and nothing more
    * @throws AppError, one that `isNotTaken` knows, when nobody is there, the instance refuses, or no ack comes in time;
-   *   `body_too_large` when the transport cannot carry it
+   *   `body_too_large` when the transport cannot carry it, `dependency_unreachable` when the server between is away
    */
   send(instance: { readonly instanceId: InstanceId; readonly transport: T }, envelope: Buffer, headers: Headers): Promise<void>;
 }

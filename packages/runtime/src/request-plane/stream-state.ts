@@ -17,7 +17,7 @@ export type StreamState =
   | { readonly kind: "connected" }
   | { readonly kind: "open" }
   | { readonly kind: "ended" }
-  | { readonly kind: "cancelled" }
+  | { readonly kind: "cancelled"; readonly cause: unknown }
   | { readonly kind: "refused"; readonly error: AppError }
   | { readonly kind: "lost"; readonly error: AppError };
 
@@ -31,7 +31,7 @@ export type StreamEvent =
   | { readonly kind: "closed"; readonly cause?: unknown }
   /** The request or its answer failed for a reason that the error tells; before the prologue it is a refusal. */
   | { readonly kind: "failed"; readonly error: AppError }
-  | { readonly kind: "cancel" };
+  | { readonly kind: "cancel"; readonly cause?: unknown };
 
 const item: StreamEvent = { kind: "item" };
 const final: StreamEvent = { kind: "final" };
@@ -60,7 +60,7 @@ export function nextState(state: StreamState, event: StreamEvent, instanceId: In
     case "failed":
       return state.kind === "open" ? { kind: "lost", error: event.error } : { kind: "refused", error: event.error };
     case "cancel":
-      return { kind: "cancelled" };
+      return { kind: "cancelled", cause: event.cause };
   }
 }
 
