@@ -9,8 +9,8 @@ import { etcdEntries, registeredInstances } from "./etcd-view.ts";
 import { projectRoot } from "./project-root.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** 1 s alone; two cells of the swap suite share 2 cores. */
-const readyTimeoutMs = 30_000;
+/** 1 s alone; two cells of the swap suite share 2 cores, and a busy machine has been seen to take ten times as long. */
+const readyTimeoutMs = 60_000;
 
 const commandLine = join(projectRoot, "packages/cli/src/main.ts");
 const simulatedWorker = join(import.meta.dirname, "simulated-worker", "main.ts");

@@ -21,7 +21,7 @@ import {
 import { BoundedQueue, type IncomingRequest, type Logger, type ResponseSink, type Runtime, StreamAborted } from "@mm-router/runtime";
 import { type EngineConfig, type EngineStep, SimulatedEngine } from "./engine.ts";
 import { KvFeed } from "./kv-feed.ts";
-import { type Fault, type Script, type ScriptedAnswer, sentenceScript } from "./script.ts";
+import { type FaultKind, type Script, type ScriptedAnswer, sentenceScript } from "./script.ts";
 import { readWorkerModel, workerCard, type WorkerModel } from "./worker-model.ts";
 import { expandPrompt, type ImageNames } from "./worker-request.ts";
 
@@ -154,9 +154,14 @@ class Serving {
     let said = 0;
     for await (const step of this.#loop.run({ id, ...expanded, tokensMax, answer: (at) => answer.tokens[at] })) {
       if (incoming.signal.aborted) return;
+      const beforeFault = step.tokens.slice(0, tokensBeforeFault(answer) - said);
       said += step.tokens.length;
-      await failIfDue(answer, said, incoming.signal);
-      await sink.item({ data: outputOf(step, request, said) });
+      if (beforeFault.length === step.tokens.length) {
+        await sink.item({ data: outputOf(step, request, said) });
+      } else {
+        if (beforeFault.length > 0) await sink.item({ data: { token_ids: beforeFault, index: 0 } });
+        await fail(answer.fault!.kind, incoming.signal);
+      }
     }
   }
 
@@ -184,12 +189,9 @@ function usageOf({ cachedTokens }: EngineStep, request: PreprocessedRequest, sai
   };
 }
 
-async function failIfDue({ fault }: ScriptedAnswer, said: number, signal: AbortSignal): Promise<void> {
-  if (fault === undefined || said <= fault.afterTokens) return;
-  await fail(fault, signal);
-}
+const tokensBeforeFault = ({ fault }: ScriptedAnswer): number => fault?.afterTokens ?? Number.POSITIVE_INFINITY;
 
-async function fail({ kind }: Fault, signal: AbortSignal): Promise<void> {
+async function fail(kind: FaultKind, signal: AbortSignal): Promise<void> {
   if (kind === "error") throw new AppError("worker_error", "simulated engine failure");
   if (kind === "cut") throw new StreamAborted("simulated cut");
   if (kind === "exit") process.kill(process.pid, "SIGKILL");
