@@ -3,9 +3,9 @@ import { AppError } from "@mm-router/protocol";
 
 const timeoutMs = 120_000; // a cold engine compiles kernels on its first request
 
-/** Smallest image that every family takes: 56 × 56, one grey. */
+/** A chess board of 280 × 280 pixels, one bit each: 100 tokens for a Qwen model, so that whole blocks of it can be found again. */
 export const sampleImage =
-  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAADgAAAA4CAAAAACN7WTCAAAAJElEQVR42u3LMQ0AAAwDoEqv9FpYdsNP+hRRFEVRFEVRFMWbAclXIFtsqkldAAAAAElFTkSuQmCC";
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAARgAAAEYAQAAAACv9dQhAAAASklEQVR42u3WIQ4AMAgDwP7/01sIepMYrqoJ52lSOZVnC8MwDDNv/uduDMMwzLzxvxiGYexnhmEYxn5mGIaxnxmGYRj7mWEYZo25kBiuT6Esxa4AAAAASUVORK5CYII=";
 
 /** Sends one short chat and returns the answer's text. */
 export async function sendFirstRequest(url: string, model: string, signal: AbortSignal): Promise<string> {

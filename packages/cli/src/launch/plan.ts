@@ -39,6 +39,8 @@ export function planStack(input: StackPlanInput): StackPlan {
     DYN_REQUEST_PLANE: settings.requestPlane,
     DYN_EVENT_PLANE: settings.eventPlane,
     DYN_SYSTEM_PORT: undefined, // one value for several processes would collide
+    // The grace is for callers that still hold the old list; here all leave together.
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: input.environment.DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS ?? "0",
   };
   const place = ["--namespace", settings.namespace];
   const blocks = ["--block-size", String(settings.blockSize)];

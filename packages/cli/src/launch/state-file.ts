@@ -19,8 +19,9 @@ export function writeState(root: string, state: LaunchState): void {
   writeFileSync(fileOf(root), `${JSON.stringify(state, null, 2)}\n`);
 }
 
+/** Forgets the stack that this process wrote down; another's stays. */
 export function removeState(root: string): void {
-  rmSync(fileOf(root), { force: true });
+  if (readState(root)?.pid === process.pid) rmSync(fileOf(root), { force: true });
 }
 
 /** The running stack, or undefined when none runs (a file left by a killed one counts as none). */
