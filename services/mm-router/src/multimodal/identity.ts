@@ -7,8 +7,7 @@
 // An image that cannot be read gets its URL's name also under `content`: the list must name every image or the worker ignores all of it.
 // That is safe, since the engine hashes the content along with the name.
 import { xxh3 } from "@mm-router/kv";
-import { hex16Of, type MmHash } from "@mm-router/protocol";
-import { mmHashOfName } from "./mm-hash.ts";
+import { hex16Of, type MmHash, parseHex } from "@mm-router/protocol";
 
 export type IdentityRule = "content" | "url";
 
@@ -21,6 +20,15 @@ export function hashesOfNames(names: readonly string[] | undefined, imageCount: 
   if (names?.length !== imageCount) return undefined;
   const hashes = names.map(mmHashOfName);
   return hashes.every((hash) => hash !== undefined) ? hashes : undefined;
+}
+
+/**
+ * The mm_hash of a name in `extra_args.mm_hashes`: its first 16 characters as hex, which is what the worker's publisher takes of it.
+ *
+ * @returns undefined where the publisher would fail: fewer than 16 characters or others than hex digits
+ */
+function mmHashOfName(name: string): MmHash | undefined {
+  return name.length >= 16 ? (parseHex(name.slice(0, 16)) as MmHash | undefined) : undefined;
 }
 
 /** Exactly 16 lower-case digits: longer names are cut by the worker's publisher. */

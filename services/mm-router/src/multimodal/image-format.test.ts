@@ -22,14 +22,18 @@ function fileOf(name: string): Buffer {
 
 describe("readImageHeader", () => {
   it("says of any beginning of an accepted file either its true size or that more is needed", () => {
+    const wrong: unknown[] = [];
     for (const { file, width, height, mode } of accepted) {
       const bytes = fileOf(file);
       for (let length = 0; length <= bytes.length; length++) {
         const reading = readImageHeader(bytes.subarray(0, length));
-        if (reading.kind === "short") continue;
-        expect({ file, length, reading }).toMatchObject({ file, length, reading: { header: { width, height, mode } } });
+        const header = reading.kind === "header" ? reading.header : undefined;
+        const isTrue = header?.width === width && header.height === height && header.mode === mode;
+        if (!isTrue && reading.kind !== "short") wrong.push({ file, length, reading });
       }
+      expect(readImageHeader(bytes).kind).toBe("header");
     }
+    expect(wrong).toEqual([]);
   });
 
   it("never throws and never reads outside, whatever the bytes", () => {
@@ -53,7 +57,7 @@ describe("readImageHeader", () => {
         const reading = readWholeImageHeader(bytes);
         if (reading.kind === "header") expect(reading.header.width * reading.header.height).toBeLessThanOrEqual(178_956_970);
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_000 },
     );
   });
 

@@ -11,7 +11,7 @@
 // Source: tensorrt_llm/inputs/multimodal.py and multimodal_data.py of the named engines. Vectors: multimodal/decode.json.
 // The only file that knows the BLAKE3 implementation.
 import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
-import { type MmHash, parseHex } from "@mm-router/protocol";
+import type { MmHash } from "@mm-router/protocol";
 
 export interface PixelImage {
   readonly width: number;
@@ -74,13 +74,4 @@ export function mmHashOf(digest: Buffer): MmHash {
 /** The engine's own form of a digest: eight signed 32-bit integers. */
 export function int32sOf(digest: Buffer): number[] {
   return Array.from({ length: 8 }, (_, i) => digest.readInt32BE(4 * i));
-}
-
-/**
- * The mm_hash of a name in `extra_args.mm_hashes`: its first 16 characters as hex, which is what the worker's publisher takes of it.
- *
- * @returns undefined where the publisher would fail: fewer than 16 characters or others than hex digits
- */
-export function mmHashOfName(name: string): MmHash | undefined {
-  return name.length >= 16 ? (parseHex(name.slice(0, 16)) as MmHash | undefined) : undefined;
 }
