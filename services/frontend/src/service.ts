@@ -109,7 +109,10 @@ function watchModels(
       models,
       discovery: runtime.discovery,
       clientOf: (address) => runtime.endpoint(address).client(),
-      loadText: ({ card }) => loadCardText(card, source, { modelPath: config.modelPath }),
+      loadText: ({ card }) => {
+        const warn = (reason: string) => log.warn("tokenizer is slower than it could be", { model: card.display_name, reason });
+        return loadCardText(card, source, { modelPath: config.modelPath, warn });
+      },
       served: (set) => {
         const model = { model: set.name };
         metrics.contextLength.set(model, set.contextLength);

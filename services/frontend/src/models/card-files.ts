@@ -18,6 +18,8 @@ export interface CardFileSource {
 export interface CardFileOptions {
   /** `--model-path`. */
   readonly modelPath: string | undefined;
+  /** Gets a sentence about what is slower than it should be. */
+  readonly warn: (sentence: string) => void;
 }
 
 /** @throws AppError when a file cannot be had, or is not what its name says */
@@ -43,7 +45,7 @@ export async function loadCardText(card: ModelCard, source: CardFileSource, opti
       ...(generationConfig !== undefined && { generationConfig }),
       ...(config !== undefined && { config }),
     },
-    {},
+    { hidesToolsForNone: card.runtime_config?.exclude_tools_when_tool_choice_none ?? true, warn: options.warn },
   );
 }
 

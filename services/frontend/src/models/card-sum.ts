@@ -18,11 +18,10 @@ export function cardSum(card: ModelCard): string {
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
 }
 
-/** Names the text side of a model: cards with the same files share tokenizer and template. */
-export function filesSum(card: ModelCard): string {
-  return cardFilesOf(card)
-    .map((file) => file.checksum)
-    .join(" ");
+/** Names the text side of a model: cards with the same files, and the same rule for tools, share tokenizer and template. */
+export function textKey(card: ModelCard): string {
+  const checksums = cardFilesOf(card).map((file) => file.checksum);
+  return [...checksums, card.runtime_config?.exclude_tools_when_tool_choice_none ?? true].join(" ");
 }
 
 function cardFilesOf(card: ModelCard): CardFile[] {

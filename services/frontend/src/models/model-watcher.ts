@@ -21,7 +21,7 @@ import {
 } from "@mm-router/protocol";
 import { Backoff, type Clock, type Discovery, type EndpointClient, type Logger, Lru, type Watch } from "@mm-router/runtime";
 import type { TextModel } from "../text/index.ts";
-import { cardSum, filesSum } from "./card-sum.ts";
+import { cardSum, textKey } from "./card-sum.ts";
 import type { ModelSet } from "./model-set.ts";
 import { type RouterMode, WorkerSet } from "./worker-set.ts";
 
@@ -192,7 +192,7 @@ export class ModelWatcher {
 
   #textOf(entry: CardEntry): Promise<TextModel | undefined> {
     if (!needsText(entry)) return Promise.resolve(undefined);
-    const key = filesSum(entry.card);
+    const key = textKey(entry.card);
     const known = this.#texts.get(key);
     if (known !== undefined) return known;
     // I1: a load parses megabytes; one after the other, requests in between

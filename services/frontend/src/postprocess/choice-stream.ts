@@ -92,18 +92,16 @@ export class ChoiceStream {
 
   #read(output: EngineOutput, last: boolean): Reading {
     const ids = output.token_ids;
-    if (typeof output.text === "string") return this.#readText(output.text, ids.length, last);
+    if (typeof output.text === "string") return this.#readText(output.text, ids.length);
     if (this.#jail !== undefined || ids.some((id) => this.#stops.tokenIds.has(id))) return this.#readTokens(ids, last);
     this.#generated += ids.length;
     return { text: this.#detokenizer.push(ids, last), tokens: ids.length };
   }
 
-  /** The engine's own text wins over its ids. */
-  #readText(piece: string, tokens: number, last: boolean): Reading {
+  /** The engine's own text wins over its ids, and is nobody's to cut. */
+  #readText(text: string, tokens: number): Reading {
     this.#generated += tokens;
-    const { text, stopped } = this.#pass(piece);
-    if (stopped !== undefined) return { text, tokens, stop: { reason: stopped } };
-    return { text: last ? text + this.#release() : text, tokens };
+    return { text: this.#release() + text, tokens };
   }
 
   #readTokens(ids: readonly number[], last: boolean): Reading {

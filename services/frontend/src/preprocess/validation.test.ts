@@ -102,7 +102,7 @@ describe("validation", () => {
     ["an f32 in its own digits", '{"temperature":2.1}', "Validation: Temperature must be between 0 and 2, got 2.1"],
     ["no exponent", '{"temperature":1e10}', "Validation: Temperature must be between 0 and 2, got 10000000000"],
     ["an infinite f32", '{"temperature":1e39}', "Validation: Temperature must be between 0 and 2, got Infinity"],
-    ["an empty stop among others", '{"stop":["a",""]}', "Validation: Stop sequence cannot be empty"],
+    ["an empty stop among others", '{"stop":["a",""]}', "Validation: Stop sequence at index 1 cannot be empty"],
     ["token ids beyond u32", '{"stop_token_ids":[4294967296]}', "Validation: `stop_token_ids` must be an array of token IDs"],
   ])("judges %s", (_what, members, message) => {
     const body = { ...valid["/v1/completions"], ...(JSON.parse(members) as object) };

@@ -10,6 +10,7 @@ import type { CompletionMembers, CompletionRequest, Prompt } from "./completion-
 import { f32Display } from "./f32.ts";
 import { guidedKinds } from "./guided-decoding.ts";
 import type { JsonMap } from "./shape.ts";
+import { readThinking } from "./thinking-member.ts";
 
 /** `max_tokens` and `max_completion_tokens`. */
 const outputTokensMax = 1_048_576;
@@ -26,6 +27,7 @@ export interface ValidationOptions {
 /** @throws AppError `invalid_request`, or `unsupported` for the deprecated function members */
 export function validateChat(request: ChatRequest, options: ValidationOptions): void {
   const { members } = request;
+  readThinking(members.thinking);
   refuseDeprecated(members);
   if (members.messages.length === 0) throw broken("The 'messages' field cannot be empty. At least one message is required.");
   checkStreamOptions(members);
@@ -181,10 +183,12 @@ function checkN({ n, temperature }: Common): void {
 
 function checkStop(stop: string | readonly string[] | undefined): void {
   if (stop === undefined) return;
-  const stops = typeof stop === "string" ? [stop] : stop;
-  if (stops.length === 0) throw broken("Stop sequences array cannot be empty");
-  if (stops.length > stopsMax) throw new AppError("invalid_request", `Maximum of ${stopsMax} stop sequences allowed, got ${stops.length}`);
-  if (stops.includes("")) throw broken("Stop sequence cannot be empty");
+  if (stop === "") throw broken("Stop sequence cannot be empty");
+  if (typeof stop === "string") return;
+  if (stop.length === 0) throw broken("Stop sequences array cannot be empty");
+  if (stop.length > stopsMax) throw new AppError("invalid_request", `Maximum of ${stopsMax} stop sequences allowed, got ${stop.length}`);
+  const empty = stop.indexOf("");
+  if (empty >= 0) throw broken(`Stop sequence at index ${empty} cannot be empty`);
 }
 
 /** 0 is outside: no token would be left. */

@@ -104,8 +104,12 @@ export class HttpBench {
   }
 
   chat(body: object | string, headers: Record<string, string> = {}): Promise<Response> {
+    return this.post("/v1/chat/completions", body, headers);
+  }
+
+  post(path: string, body: object | string, headers: Record<string, string> = {}): Promise<Response> {
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    return this.fetch("/v1/chat/completions", { method: "POST", body: text, headers: { "content-type": "application/json", ...headers } });
+    return this.fetch(path, { method: "POST", body: text, headers: { "content-type": "application/json", ...headers } });
   }
 
   /** Waits until the log has the line of a request that is done. */
