@@ -1,7 +1,7 @@
 // Wires mm-router: what it opens, in which order, and how it leaves.
 //
-//   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ instance record ─▶ card
-//   leaving: instance record, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
+//   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ instance record ─▶ card ─▶ explain
+//   leaving: records, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
 import { setTimeout as sleep } from "node:timers/promises";
 import { LocalScheduler } from "@mm-router/kv";
 import { cardKey, encodeCardEntry } from "@mm-router/protocol";
@@ -19,6 +19,7 @@ import {
 } from "@mm-router/runtime";
 import { routerCard } from "./card.ts";
 import { downstreamAddressOf, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
+import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf } from "./image-settings.ts";
 import { imageMetrics, type RouterMetrics, routerMetrics } from "./metrics.ts";
@@ -49,8 +50,8 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const metrics = routerMetrics(deps.metrics);
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
-  const handler = routingHandler({ config, deps, model, downstream, metrics, opened });
-  const leave = await appear(runtime, handler, { config, model, downstream });
+  const handlers = routingHandlers({ config, deps, model, downstream, metrics, opened });
+  const leave = await appear(runtime, handlers, { config, model, downstream });
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
   const rest = opened.move();
   return {
@@ -96,10 +97,19 @@ interface RoutingParts {
   readonly opened: AsyncDisposableStack;
 }
 
-function routingHandler({ config, deps, model, downstream, metrics, opened }: RoutingParts): Handler {
+interface Handlers {
+  readonly generate: Handler;
+  readonly explain: Handler;
+}
+
+function routingHandlers({ config, deps, model, downstream, metrics, opened }: RoutingParts): Handlers {
   const { log, environment } = deps;
   const clock = systemClock;
-  const analyser = createImageAnalyser(imageConfigOf(config), { egress: egressPolicyOf(environment), metrics: imageMetrics(deps.metrics) });
+  const analyser = createImageAnalyser(imageConfigOf(config), {
+    egress: egressPolicyOf(environment),
+    log,
+    metrics: imageMetrics(deps.metrics),
+  });
   opened.defer(() => analyser.close());
   const scheduler = new LocalScheduler({
     blockSize: config.blockSize,
@@ -115,17 +125,21 @@ function routingHandler({ config, deps, model, downstream, metrics, opened }: Ro
     clock,
     log,
   });
-  const router = new KvRouter({
+  const parts = {
     workers: downstream.directory,
     index,
     scheduler,
     analyser,
     model: model.images,
     blockSize: config.blockSize,
-    onDegraded: metrics.degraded,
     log,
-  });
-  return createHandler({ router, workers: downstream.client, metrics, clock, log });
+  };
+  const router = new KvRouter({ ...parts, onDegraded: metrics.degraded });
+  const explaining = new KvRouter({ ...parts, onDegraded: () => {} }); // an explanation is no request that was routed
+  return {
+    generate: createHandler({ router, workers: downstream.client, metrics, clock, log }),
+    explain: createExplainer(explaining),
+  };
 }
 
 interface Presence {
@@ -134,21 +148,23 @@ interface Presence {
   readonly downstream: Downstream;
 }
 
-/** Serves and publishes the card; returns how to leave: keys away, grace, running requests. */
-async function appear(runtime: Runtime, handler: Handler, { config, model, downstream }: Presence): Promise<() => Promise<void>> {
+/** Serves, publishes the card, explains; returns how to leave: keys away, grace, running requests. */
+async function appear(runtime: Runtime, handlers: Handlers, { config, model, downstream }: Presence): Promise<() => Promise<void>> {
   const address = ownAddress(config);
   const { name, path: sourcePath, files } = model;
   const card = routerCard({ name, sourcePath, blockSize: config.blockSize, files, workers: downstream.cards() });
-  const served = await runtime.endpoint(address).serve(handler);
+  const served = await runtime.endpoint(address).serve(handlers.generate);
   const registration = await runtime.discovery.register((instanceId) => ({
     key: cardKey(address, instanceId),
     value: encodeCardEntry({ address, instanceId, card }),
   }));
+  const explaining = await runtime.endpoint({ ...address, endpoint: explainEndpoint }).serve(handlers.explain);
   return async () => {
     await served.withdraw();
     await registration.withdraw();
+    await explaining.withdraw();
     await sleep(config.gracePeriodS * 1000);
-    await served.drain(drainMs(config));
+    await Promise.all([served.drain(drainMs(config)), explaining.drain(drainMs(config))]);
   };
 }
 

@@ -3,7 +3,7 @@ import type { EgressPolicy, ImageConfig } from "./config.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { createDownloads } from "./downloads.ts";
 import { type Analysis, type AnalysisInput, analyseImages } from "./image-analysis.ts";
-import { ImageLoader, type ImageMetrics } from "./image-loader.ts";
+import { ImageLoader, type ImageLog, type ImageMetrics } from "./image-loader.ts";
 import type { NameResolver } from "./name-resolver.ts";
 import { AddressGuard } from "./worker-guard.ts";
 
@@ -15,11 +15,12 @@ export interface ImageAnalyser {
 
 export interface AnalyserDependencies {
   readonly egress: EgressPolicy;
+  readonly log: ImageLog;
   readonly metrics: ImageMetrics;
   readonly resolver?: NameResolver;
 }
 
-export function createImageAnalyser(config: ImageConfig, { egress, metrics, resolver }: AnalyserDependencies): ImageAnalyser {
+export function createImageAnalyser(config: ImageConfig, { egress, log, metrics, resolver }: AnalyserDependencies): ImageAnalyser {
   const downloads = createDownloads(config, egress, resolver);
   const pool = new DecodePool({
     pixelsMax: config.pixelsMax,
@@ -36,7 +37,7 @@ export function createImageAnalyser(config: ImageConfig, { egress, metrics, reso
     identity: config.identity,
     imagesMax: config.imagesMax,
     imagesParallel: config.imagesParallel,
-    loader: new ImageLoader(limits, { fetcher: downloads.fetcher, pool, metrics }),
+    loader: new ImageLoader(limits, { fetcher: downloads.fetcher, pool, log, metrics }),
     guard: new AddressGuard({ ...egress, resolver: downloads.resolver }),
   };
   return {

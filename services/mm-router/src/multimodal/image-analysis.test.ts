@@ -6,7 +6,6 @@ import { type AnalysisDependencies, type AnalysisInput, analyseImages } from "./
 import type { ImageNeed } from "./image-intake.ts";
 import type { LoadedImage } from "./image-loader.ts";
 import { ImageModel } from "./image-model.ts";
-import { ImageProblem } from "./image-problem.ts";
 import type { DegradeReason } from "./quality.ts";
 
 const pad = 900;
@@ -22,7 +21,7 @@ function png(width: number, height: number, more: Partial<LoadedImage> = {}): Lo
 }
 
 function broken(reason: DegradeReason): LoadedImage {
-  return { header: undefined, content: undefined, pixels: undefined, problem: new ImageProblem(reason, "broken") };
+  return { header: undefined, content: undefined, pixels: undefined, problem: reason };
 }
 
 interface Asked {

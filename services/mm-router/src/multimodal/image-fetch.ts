@@ -184,7 +184,7 @@ function problemOf(error: unknown): ImageProblem {
   return new ImageProblem(reason, "the image could not be downloaded", { cause: error });
 }
 
-/** For the slots only: what cannot be parsed is refused in a moment. */
-function hostOf(url: string): string {
+/** "" for what cannot be parsed and so is refused in a moment. */
+export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname : "";
 }

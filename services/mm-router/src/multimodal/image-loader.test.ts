@@ -56,7 +56,9 @@ function loaderOf(fetcher: ImageFetcher, more: Partial<LoaderLimits> = {}, decod
     loaded: (from, outcome) => counted.push(`${from} ${outcome}`),
     decoded: (outcome) => counted.push(`decoded ${outcome}`),
   };
-  return { loader: new ImageLoader({ ...limits, ...more }, { fetcher, pool: decoder as DecodePool, metrics }), counted };
+  const told: Readonly<Record<string, unknown>>[] = [];
+  const log = { debug: (_message: string, facts: Readonly<Record<string, unknown>>) => void told.push(facts) };
+  return { loader: new ImageLoader({ ...limits, ...more }, { fetcher, pool: decoder as DecodePool, log, metrics }), counted, told };
 }
 
 const signal = new AbortController().signal;
@@ -152,18 +154,35 @@ describe("ImageLoader", () => {
     expect(await loader.load(url, "content", signal)).toMatchObject({
       header: { width: 17 },
       content: undefined,
-      problem: { reason: "too-large" },
+      problem: "too-large",
     });
     expect(counted).toEqual(["http too-large"]);
+  });
+
+  it("tells the host and a hash of a URL that went wrong, and no more of it", async () => {
+    const { loader, told } = loaderOf(server({ end: new ImageProblem("unreachable", "the image server answered 500") }));
+    await loader.load("https://a.example/png_rgb.png?signature=secret", "content", signal);
+    const data = "data:image/png;base64,secret";
+    await loader.load(data, "content", signal);
+    expect(told).toMatchObject([
+      {
+        reason: "unreachable",
+        why: "the image server answered 500",
+        source: "a.example",
+        url_hash: expect.stringMatching(/^[0-9a-f]{16}$/),
+      },
+      { reason: "malformed-data-url", source: "data" },
+    ]);
+    expect(JSON.stringify(told)).not.toContain("secret");
   });
 
   it("says what is no image, and remembers a file that cannot be decoded", async () => {
     const network = server();
     const { loader, counted } = loaderOf(network);
-    expect((await loader.load("https://a.example/gif.gif", "content", signal)).problem?.reason).toBe("unsupported-format");
+    expect((await loader.load("https://a.example/gif.gif", "content", signal)).problem).toBe("unsupported-format");
     for (let i = 0; i < 2; i++) {
       const image = await loader.load("https://a.example/png_trunc.png", "pixels", signal);
-      expect(image).toMatchObject({ pixels: undefined, problem: { reason: "undecodable" } });
+      expect(image).toMatchObject({ pixels: undefined, problem: "undecodable" });
     }
     expect(counted.filter((what) => what.startsWith("decoded"))).toEqual(["decoded undecodable"]);
   });
@@ -172,7 +191,7 @@ describe("ImageLoader", () => {
     let attempts = 0;
     const slow = { hash: async () => (attempts++, Promise.reject(new ImageProblem("decode-timeout", "late"))) };
     const { loader } = loaderOf(server({ freshMs: 0 }), {}, slow);
-    for (let i = 0; i < 2; i++) expect((await loader.load(url, "pixels", signal)).problem?.reason).toBe("decode-timeout");
+    for (let i = 0; i < 2; i++) expect((await loader.load(url, "pixels", signal)).problem).toBe("decode-timeout");
     expect(attempts).toBe(2);
   });
 
@@ -182,7 +201,7 @@ describe("ImageLoader", () => {
     const { loader } = loaderOf(server(), { bytesInFlightMax: 70_000 }, held);
     const first = loader.load("https://a.example/png_rgb.png", "pixels", signal);
     const second = await loader.load("https://a.example/jpg_444.jpg", "pixels", signal);
-    expect(second.problem?.reason).toBe("busy");
+    expect(second.problem).toBe("busy");
     gate.resolve();
     expect((await first).problem).toBeUndefined();
     expect((await loader.load("https://a.example/jpg_444.jpg", "pixels", signal)).problem).toBeUndefined();

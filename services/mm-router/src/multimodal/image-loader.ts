@@ -6,13 +6,14 @@
 //
 // I1  Facts of a file are kept by its content hash without a time limit, of an http(s) URL for 60 s at most. Never bytes, never pixels.
 // I2  `load` never rejects for what an image is or does; it rejects with the signal's reason when the caller leaves.
-// I3  A URL is used as it was written: case and escapes are part of its name. It is never logged.
+// I3  A URL is used as it was written: case and escapes are part of its name. It is never logged, only its host and its hash.
 import type { MmHash } from "@mm-router/protocol";
 import { ByteBudget } from "./byte-budget.ts";
 import { dataUrlBytes, isDataUrl } from "./data-url.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import { ExpiringCache } from "./expiring-cache.ts";
-import type { ImageFetcher } from "./image-fetch.ts";
+import { nameOfHash, urlIdentity } from "./identity.ts";
+import { hostOf, type ImageFetcher } from "./image-fetch.ts";
 import type { ImageHeader } from "./image-format.ts";
 import { ImageIntake, type ImageNeed } from "./image-intake.ts";
 import { ImageProblem } from "./image-problem.ts";
@@ -26,7 +27,7 @@ export interface LoadedImage {
   /** S1, the hash that workers of 1.0 and 1.2 publish. */
   readonly pixels: MmHash | undefined;
   /** Why something asked for is missing. */
-  readonly problem: ImageProblem | undefined;
+  readonly problem: DegradeReason | undefined;
 }
 
 /** What a loader counts; all labels are closed lists. */
@@ -44,7 +45,12 @@ export interface LoaderLimits {
   readonly cacheEntriesMax: number;
 }
 
+export interface ImageLog {
+  debug(message: string, facts: Readonly<Record<string, unknown>>): void;
+}
+
 export interface LoaderDependencies {
+  readonly log: ImageLog;
   readonly fetcher: ImageFetcher;
   readonly pool: DecodePool;
   readonly metrics: ImageMetrics;
@@ -59,7 +65,7 @@ const needs: readonly ImageNeed[] = ["size", "content", "pixels"];
 /** Of a file; the pixel hash comes when it is first asked for. */
 interface Facts extends LoadedImage {
   pixels: MmHash | undefined;
-  problem: ImageProblem | undefined;
+  problem: DegradeReason | undefined;
 }
 
 /** The same file may do better the next time. */
@@ -87,7 +93,7 @@ export class ImageLoader {
     const known = isData ? undefined : this.#byUrl.get(url);
     const image = isSufficient(known, need) ? known : await this.#read(url, isData, need, signal);
     const from = image === known ? "cache" : isData ? "data" : "http";
-    this.#dependencies.metrics.loaded(from, image.problem?.reason ?? "ok", (performance.now() - startedAt) / 1000);
+    this.#dependencies.metrics.loaded(from, image.problem ?? "ok", (performance.now() - startedAt) / 1000);
     return image;
   }
 
@@ -116,28 +122,29 @@ export class ImageLoader {
     const intake = new ImageIntake(need, this.#budget);
     try {
       const freshMs = await feed(intake);
-      const facts = await this.#factsOf(intake, need, signal);
+      const facts = await this.#factsOf(url, intake, need, signal);
       if (url.length <= cachedUrlCharsMax) this.#byUrl.set(url, facts, freshMs);
       return facts;
     } catch (error) {
       if (!(error instanceof ImageProblem)) throw error;
-      return { header: intake.header, content: undefined, pixels: undefined, problem: error };
+      this.#tell(url, error);
+      return { header: intake.header, content: undefined, pixels: undefined, problem: error.reason };
     } finally {
       intake.release();
     }
   }
 
-  async #factsOf(intake: ImageIntake, need: ImageNeed, signal: AbortSignal): Promise<LoadedImage> {
+  async #factsOf(url: string, intake: ImageIntake, need: ImageNeed, signal: AbortSignal): Promise<LoadedImage> {
     if (need === "size" && intake.header !== undefined) {
       return { header: intake.header, content: undefined, pixels: undefined, problem: undefined };
     }
     const { header, content, bytes } = intake.finish();
     const facts: Facts = this.#byContent.get(content) ?? { header, content, pixels: undefined, problem: undefined };
     this.#byContent.set(content, facts, Number.POSITIVE_INFINITY);
-    return need === "pixels" && !isSufficient(facts, "pixels") ? this.#withPixels(facts, header, bytes, signal) : facts;
+    return need === "pixels" && !isSufficient(facts, "pixels") ? this.#withPixels(url, facts, header, bytes, signal) : facts;
   }
 
-  async #withPixels(facts: Facts, header: ImageHeader, bytes: Buffer, signal: AbortSignal): Promise<LoadedImage> {
+  async #withPixels(url: string, facts: Facts, header: ImageHeader, bytes: Buffer, signal: AbortSignal): Promise<LoadedImage> {
     const startedAt = performance.now();
     const { metrics, pool } = this.#dependencies;
     try {
@@ -146,11 +153,23 @@ export class ImageLoader {
       return facts;
     } catch (error) {
       if (!(error instanceof ImageProblem)) throw error;
+      this.#tell(url, error);
       metrics.decoded(error.reason, (performance.now() - startedAt) / 1000);
-      if (passingReasons.has(error.reason)) return { ...facts, problem: error };
-      facts.problem = error;
+      if (passingReasons.has(error.reason)) return { ...facts, problem: error.reason };
+      facts.problem = error.reason;
       return facts;
     }
+  }
+
+  #tell(url: string, { reason, message, cause }: ImageProblem): void {
+    const source = isDataUrl(url) ? "data" : hostOf(url);
+    this.#dependencies.log.debug("image not read", {
+      reason,
+      why: message,
+      source,
+      url_hash: nameOfHash(urlIdentity(url)),
+      cause: String(cause ?? ""),
+    });
   }
 }
 

@@ -64,7 +64,7 @@ function namesOf({ dialect, images, givenHashes }: AnalysisInput, loaded: readon
 function nameProblem({ dialect, images }: AnalysisInput, image: LoadedImage | undefined, index: number): DegradeReason {
   if (dialect === "none") return "no-image-events";
   if (images[index] === undefined) return "not-in-request";
-  return image?.problem?.reason ?? "identity-ignored";
+  return image?.problem ?? "identity-ignored";
 }
 
 function frontendCountsOf(
@@ -86,7 +86,7 @@ interface Count {
 function countOf({ model }: AnalysisInput, image: LoadedImage | undefined, frontendCount: number | undefined): Count {
   if (image?.header === undefined) {
     const id = model.imageTokenId;
-    if (frontendCount === undefined || id === undefined) return { reason: image?.problem?.reason ?? "not-in-request", isHinted: false };
+    if (frontendCount === undefined || id === undefined) return { reason: image?.problem ?? "not-in-request", isHinted: false };
     return { layout: { runs: [{ id, count: frontendCount }], total: frontendCount }, isHinted: true };
   }
   const layout = model.family?.layout(image.header);

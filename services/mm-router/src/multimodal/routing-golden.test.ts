@@ -46,8 +46,8 @@ const withPrediction = cases.flatMap((testCase) =>
 const predicted = withPrediction.filter(({ prediction }) => prediction.block_mm_infos !== null);
 const mismatched = withPrediction.filter(({ token_ids, images }) => images.length > 0 && placeholdersIn(token_ids) !== images.length);
 
-const silent = { loaded() {}, decoded() {} };
-const analyser = createImageAnalyser(imageConfigDefaults, { egress: egressPolicyOf({}), metrics: silent });
+const silent = { metrics: { loaded() {}, decoded() {} }, log: { debug() {} } };
+const analyser = createImageAnalyser(imageConfigDefaults, { egress: egressPolicyOf({}), ...silent });
 afterAll(() => analyser.close());
 
 function modelOf({ model_type }: Pick<RoutingCase, "model_type">): ImageModel {
@@ -188,7 +188,7 @@ describe("analysis of requests that upstream's router received", () => {
   afterAll(() => pool.close());
   const loader = new ImageLoader(
     { dataUrlBytesMax: 1_000_000, bytesInFlightMax: 10_000_000, freshMs: 60_000, cacheEntriesMax: 100 },
-    { fetcher, pool, metrics: silent },
+    { fetcher, pool, ...silent },
   );
   const dependencies = { ...imageConfigDefaults, loader, guard: { refusalOf: async () => undefined } };
 
