@@ -36,6 +36,9 @@ const multiModalData = z.looseObject({ image_url: z.array(image).nullish() });
 
 const u64 = z.union([z.number().int().nonnegative(), z.bigint()]);
 
+/** Hints of a request that has none. */
+const noHints: RoutingHints = Object.freeze({});
+
 const routingHints = z.looseObject({
   backend_instance_id: u64.nullish(),
   dp_rank: z.number().int().nonnegative().nullish(),
@@ -71,7 +74,7 @@ export function decodePreprocessedRequest(value: unknown): PreprocessedRequest {
 
 /** Hints alone, for readers that do not decode the whole request. */
 export function decodeRoutingHints(value: unknown): RoutingHints {
-  return decodeAs(routingHints.nullish(), value, "routing hints") ?? {};
+  return value === undefined || value === null ? noHints : decodeAs(routingHints, value, "routing hints");
 }
 
 /** URLs of a request's images, in prompt order (I1); undefined where an image comes without one. */
@@ -81,7 +84,7 @@ export function imageUrlsOf(request: Pick<PreprocessedRequest, "multi_modal_data
 
 /** The media of a request alone, for readers that do not decode the whole of it. */
 export function decodeMultiModalData(value: unknown): PreprocessedRequest["multi_modal_data"] {
-  return decodeAs(multiModalData.nullish(), value, "multi_modal_data");
+  return value === undefined || value === null ? undefined : decodeAs(multiModalData, value, "multi_modal_data");
 }
 
 function unpackedTokens(packed: Uint8Array): number[] {
