@@ -52,6 +52,8 @@ export interface ClusterOptions {
   readonly routers?: number;
   readonly routerArgs?: readonly string[];
   readonly frontends?: readonly ("ours" | Release)[];
+  /** Further variables of every process of ours. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** The name that the routers serve, and the one that the workers do. */
@@ -81,7 +83,7 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
   mkdirSync(join(directory, "home"));
   const nats = started.use(await startNats());
   const etcd = started.use(await startEtcd());
-  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32 } = options;
+  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32, environment = {} } = options;
   const place: Place = { natsUrl: nats.url, etcdUrl: etcd.url, namespace: "cell", requestPlane, eventPlane, directory };
   const model = modelDir({ modelType: options.modelType ?? "qwen2_vl" });
   const { release, count = 2, component = defaultComponent(release), ...workerOptions } = options.workers;
@@ -90,18 +92,22 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
   const simulatedWorkers: OurService[] = [];
   const served = { model, servedName: internalModel, component, blockSize };
   for (let i = 0; i < count; i++) {
-    if (release === undefined) simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...workerOptions })));
+    if (release === undefined)
+      simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...workerOptions, environment })));
     else workers.push(started.use(await startDynamoWorker(place, { ...served, ...workerOptions, release })));
   }
-  const indexer = options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize })) : undefined;
+  const indexer =
+    options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize, environment })) : undefined;
   const routers: OurService[] = [];
   for (let i = 0; i < (options.routers ?? 0); i++) {
-    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [] };
+    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [], environment };
     routers.push(started.use(await startOurRouter(place, routerOptions)));
   }
   const frontends: Cluster["frontends"][number][] = [];
   for (const kind of options.frontends ?? []) {
-    frontends.push(started.use(await (kind === "ours" ? startOurFrontend(place) : startDynamoFrontend(place, { release: kind }))));
+    frontends.push(
+      started.use(await (kind === "ours" ? startOurFrontend(place, { environment }) : startDynamoFrontend(place, { release: kind }))),
+    );
   }
   const callable = routers.length > 0 ? publicModel : internalModel; // ours hides the internal name while it is not alone
   await Promise.all(frontends.map((frontend) => untilListed(frontend, callable)));

@@ -23,6 +23,11 @@ const python = join(import.meta.dirname, "..", "python");
 /** The stand-in first, so that it is what `import tensorrt_llm` finds. */
 const standInPath = [python, join(python, "torch-stub"), join(python, "nixl-stub")].join(":");
 
+/** Environment under which a Python of this release finds the stand-in where `tensorrt_llm` would be. */
+export function standInEnvironment(release: Release): Record<string, string> {
+  return { PYTHONPATH: standInPath, ...factsOf(release).standIn };
+}
+
 export interface WorkerOptions {
   readonly release: Release;
   /** Model folder. */
@@ -72,7 +77,7 @@ export async function startDynamoWorker(place: Place, options: WorkerOptions): P
     name: "dynamo.trtllm",
     release,
     args: [...args, ...(options.args ?? [])],
-    environment: { PYTHONPATH: standInPath, SIM_REQUEST_LOG: engineLog, ...facts.standIn, ...options.engine, ...options.environment },
+    environment: { ...standInEnvironment(release), SIM_REQUEST_LOG: engineLog, ...options.engine, ...options.environment },
   });
   const instanceId = await untilRegistered(place, started, endpointPath, known);
   return { ...started, release, component, endpoint: "generate", instanceId, engineCalls: () => readEngineLog(engineLog) };

@@ -46,9 +46,10 @@ export async function describeReal(title: string, need: Need, body: () => void):
   });
 }
 
-/** As `describeReal`, for one release; a release that this run does not meet is skipped and says so. */
-export async function describeRelease(title: string, release: Release, body: () => void): Promise<void> {
-  if (releasesUnderTest(process.env).includes(release)) return describeReal(title, real.release(release), body);
+/** As `describeReal`, for suites of one or two releases; one that this run does not meet is skipped and says so. */
+export async function describeReleases(title: string, releases: readonly Release[], body: () => void): Promise<void> {
+  const release = releases.find((needed) => !releasesUnderTest(process.env).includes(needed));
+  if (release === undefined) return describeReal(title, () => Promise.all(releases.map((needed) => real.release(needed)())), body);
   describe(title, () => {
     it("meets the real thing", (context) => {
       context.skip(`Dynamo ${release} was not asked for; remedy: CI=true for four releases, MMR_TEST_RELEASES=all for six`);

@@ -12,7 +12,7 @@ import {
   type RequestPlane,
   startDynamoMocker,
 } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { describeReleases } from "@mm-router/testkit/requires";
 import type { Runtime } from "@mm-router/runtime";
 import { afterAll, beforeAll } from "vitest";
 import { clientSuite } from "../suites/client.ts";
@@ -40,38 +40,57 @@ export interface CellOptions {
   readonly withFaults: boolean;
 }
 
-/** The file's whole content: await it at the top level. */
-export async function swapCell(release: Release, requestPlane: RequestPlane, options: CellOptions): Promise<void> {
-  const title = `Dynamo ${release} over ${requestPlane}`;
-  await describeRelease(title, release, () => {
+/** A cell of one release: all suites. The file's whole content: await it at the top level. */
+export async function swapCell(release: Release, requestPlane: RequestPlane, { withFaults }: CellOptions): Promise<void> {
+  await describeCell(`Dynamo ${release} over ${requestPlane}`, { release, frontendRelease: release, requestPlane }, (cell) => {
+    clientSuite(cell);
+    directSuite(cell);
+    eventsSuite(cell);
+    routedSuites(cell);
+    servedIndexSuite(cell, release);
+    if (withFaults) faultSuite(cell);
+  });
+}
+
+/** A cell of two releases: the real frontend is of another than the workers. */
+export async function mixedCell(frontendRelease: Release, release: Release, requestPlane: RequestPlane): Promise<void> {
+  const title = `Dynamo ${frontendRelease} before workers of ${release} over ${requestPlane}`;
+  await describeCell(title, { release, frontendRelease, requestPlane }, routedSuites);
+}
+
+function routedSuites(cell: CellOf): void {
+  routedSuite("the real frontend", cell, ({ realFrontend }) => realFrontend);
+  routedSuite("our frontend", cell, ({ ourFrontend }) => ourFrontend);
+  routedImagesSuite("the real frontend", cell, ({ realFrontend }) => realFrontend);
+  routedImagesSuite("our frontend", cell, ({ ourFrontend }) => ourFrontend);
+}
+
+interface CellPlan {
+  readonly release: Release;
+  readonly frontendRelease: Release;
+  readonly requestPlane: RequestPlane;
+}
+
+async function describeCell(title: string, plan: CellPlan, suites: (cell: CellOf) => void): Promise<void> {
+  await describeReleases(title, [...new Set([plan.release, plan.frontendRelease])], () => {
     let cell: Cell | undefined;
     const started = new AsyncDisposableStack();
     beforeAll(async () => {
       const startedAt = performance.now();
-      cell = await startCell(release, requestPlane, started);
+      cell = await startCell(plan, started);
       console.info(`swap: ${title}: stack up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
     });
     afterAll(() => started.disposeAsync());
-
-    const standing: CellOf = () => {
+    suites(() => {
       if (cell === undefined) throw new Error("the cell's stack did not start");
       return cell;
-    };
-    clientSuite(standing);
-    directSuite(standing);
-    eventsSuite(standing);
-    routedSuite("the real frontend", standing, ({ realFrontend }) => realFrontend);
-    routedSuite("our frontend", standing, ({ ourFrontend }) => ourFrontend);
-    routedImagesSuite("the real frontend", standing, ({ realFrontend }) => realFrontend);
-    routedImagesSuite("our frontend", standing, ({ ourFrontend }) => ourFrontend);
-    servedIndexSuite(standing, release);
-    if (options.withFaults) faultSuite(standing);
+    });
   });
 }
 
-async function startCell(release: Release, requestPlane: RequestPlane, started: AsyncDisposableStack): Promise<Cell> {
+async function startCell({ release, frontendRelease, requestPlane }: CellPlan, started: AsyncDisposableStack): Promise<Cell> {
   const system = started.use(
-    await cluster({ requestPlane, workers: { release }, indexer: true, routers: 1, frontends: ["ours", release] }),
+    await cluster({ requestPlane, workers: { release }, indexer: true, routers: 1, frontends: ["ours", frontendRelease] }),
   );
   const mocker = started.use(await startDynamoMocker(system.place, { release, model: system.model, component: "mocker" }));
   const runtime = await connectTo(system.place);

@@ -6,6 +6,7 @@ One line per request, after a mark: {"items": [...], "error": null | "text"}.
 """
 import asyncio
 import json
+import os
 import sys
 
 from dynamo.runtime import dynamo_worker
@@ -38,6 +39,7 @@ async def main(runtime):
         await asyncio.sleep(0.02)
     for request in requests:
         print(MARK + json.dumps(await call(client, int(instance_id), json.loads(request))), flush=True)
+    os._exit(0)  # the runtime's threads abort now and then while the interpreter goes down
 
 
 asyncio.run(main())

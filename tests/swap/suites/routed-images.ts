@@ -24,15 +24,17 @@ export function routedImagesSuite(title: string, cell: CellOf, frontendOf: (cell
       const question = (picture: Buffer): ChatContent => [imagePart(dataUrl(picture)), { type: "text", text: "What is this?" }];
       const seen = callsPerImage(workers);
       const heldBefore = await blocksIn(indexer!.url);
+      let stored = 0;
       for (const pair of [pictures.slice(0, 2), pictures.slice(2)]) {
         const answers = await Promise.all(pair.map((picture) => ask(question(picture), 40))); // one each: load
         expect(answers.map(({ usage }) => usage.prompt_tokens_details?.cached_tokens ?? 0)).toEqual([0, 0]);
+        for (const { usage } of answers) stored += Math.floor((usage.prompt_tokens - 1 + pictureTokens + usage.completion_tokens - 1) / 32);
       }
       const first = callsPerImage(workers, seen);
       expect([...first.values()].map((servers) => servers.length)).toEqual([1, 1, 1, 1]);
       expect(new Set([...first.values()].flat()).size).toBe(2);
 
-      await untilIndexed(indexer!.url, heldBefore + 4 * Math.floor(pictureTokens / 32));
+      await untilIndexed(indexer!.url, heldBefore + stored);
       for (const picture of pictures) {
         const { usage } = await ask(question(picture));
         expect(usage.prompt_tokens_details?.cached_tokens).toBe(usage.prompt_tokens); // counted before the expansion, and capped by it
@@ -47,7 +49,7 @@ export function routedImagesSuite(title: string, cell: CellOf, frontendOf: (cell
       const heldBefore = await blocksIn(indexer!.url);
       const before = await ask(text, 8);
       const [holder] = workersThatSaw(workers, before.usage.prompt_tokens);
-      await untilIndexed(indexer!.url, heldBefore + 3);
+      await untilIndexed(indexer!.url, heldBefore + Math.floor((before.usage.prompt_tokens + 8 - 1) / 32));
       const seen = callsPerImage(workers);
       for (let i = 0; i < 3; i++) await ask([{ type: "text", text }, imagePart(dataUrl(uniquePicture()))]);
       expect(new Set([...callsPerImage(workers, seen).values()].flat())).toEqual(new Set([holder]));

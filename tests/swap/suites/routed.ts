@@ -29,8 +29,7 @@ export function routedSuite(title: string, cell: CellOf, frontendOf: (cell: Cell
       const heldBefore = await blocksIn(indexer!.url);
       const first: ChatAnswer[] = [];
       for (const pair of pairs) first.push(...(await Promise.all(pair.map((prompt) => ask(prompt, 40))))); // one each: load
-      const stored = first.reduce((sum, answer) => sum + cachedTokensOf(answer) / 32, 0);
-      await untilIndexed(indexer!.url, heldBefore + stored);
+      await untilIndexed(indexer!.url, heldBefore + first.reduce((sum, answer) => sum + storedBlocksOf(answer), 0));
       const servers = first.map(({ usage }) => workersThatSaw(workers, usage.prompt_tokens));
       expect(servers.map((seen) => seen.length)).toEqual([1, 1, 1, 1, 1, 1]);
       expect(new Set(servers.flat()).size).toBe(2);
@@ -42,24 +41,37 @@ export function routedSuite(title: string, cell: CellOf, frontendOf: (cell: Cell
     });
 
     it("tells the engine when the client leaves, where the engine listens", async () => {
-      const { release, workers } = cell();
-      const leaving = new AbortController();
-      const url = frontendOf(cell()).url;
+      const { release, workers, indexer } = cell();
       const aborts = () => workers.flatMap((worker) => worker.engineCalls()).filter(({ op }) => op === "abort").length;
-      const before = aborts();
-      const body = { model: publicModel, max_tokens: 4000, stream: true, messages: [{ role: "user", content: uniquePrompt() }] };
-      const response = await fetch(`${url}/v1/chat/completions`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-        signal: leaving.signal,
+      const abortsBefore = aborts();
+      const heldBefore = await blocksIn(indexer!.url);
+      await leaveAfterFirstChunk(frontendOf(cell()).url, {
+        model: publicModel,
+        max_tokens: 640,
+        messages: [{ role: "user", content: uniquePrompt() }],
       });
-      await response.body!.getReader().read();
-      leaving.abort();
-      if (["0.9.1", "1.0.2"].includes(release)) return; // these compute to the end
-      await waitFor({ what: "the engine's abort", deadlineMs: 5_000 }, async () => aborts() > before || undefined);
+      if (["0.9.1", "1.0.2"].includes(release))
+        await untilIndexed(indexer!.url, heldBefore + 640 / 32); // these compute to the end
+      else await waitFor({ what: "the engine's abort", deadlineMs: 5_000 }, async () => aborts() > abortsBefore || undefined);
     });
   });
+}
+
+async function leaveAfterFirstChunk(url: string, body: object): Promise<void> {
+  const leaving = new AbortController();
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ ...body, stream: true }),
+    signal: leaving.signal,
+  });
+  await response.body!.getReader().read();
+  leaving.abort();
+}
+
+/** Full blocks of prompt and answer; the answer's last token has no entry in the cache. */
+function storedBlocksOf({ usage }: ChatAnswer): number {
+  return Math.floor((usage.prompt_tokens + usage.completion_tokens - 1) / 32);
 }
 
 /** Full blocks of the prompt without its last token, which is always computed. */

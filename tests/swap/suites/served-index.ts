@@ -30,7 +30,7 @@ export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsO
       await Promise.all(workers.map((worker, index) => callInstance(runtime, place, worker, tokensRequest(8000 + 200 * index))));
       for (const [index, { instanceId }] of workers.entries()) {
         const hashes = hashesFrom(8000 + 200 * index);
-        const theirs = await waitFor({ what: "the blocks in the real index", deadlineMs: 10_000 }, async () => {
+        const theirs = await waitFor({ what: "the blocks in the real index", deadlineMs: 30_000 }, async () => {
           const found = await queryIndex(runtime, place, component, realIndex, hashes);
           return found.size === 0 ? undefined : found;
         });
