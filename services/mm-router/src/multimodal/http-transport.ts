@@ -37,8 +37,15 @@ export interface TransportOptions {
   readonly parallelPerHost: number;
 }
 
+const idleMsMax = 10_000;
+
 export function createHttpTransport(options: TransportOptions): HttpTransport {
-  const timeouts = { headersTimeout: options.totalMs, bodyTimeout: options.totalMs, allowH2: false };
+  const timeouts = {
+    headersTimeout: options.totalMs,
+    bodyTimeout: options.totalMs,
+    keepAliveMaxTimeout: idleMsMax, // a server may ask for hours
+    allowH2: false,
+  };
   const direct = new Agent({ ...timeouts, connect: guardedConnector(options), connections: options.parallelPerHost });
   const proxied = new Map<string, ProxyAgent>();
   const dispatcherFor = (url: URL): Dispatcher => {

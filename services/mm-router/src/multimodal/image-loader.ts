@@ -162,14 +162,8 @@ export class ImageLoader {
   }
 
   #tell(url: string, { reason, message, cause }: ImageProblem): void {
-    const source = isDataUrl(url) ? "data" : hostOf(url);
-    this.#dependencies.log.debug("image not read", {
-      reason,
-      why: message,
-      source,
-      url_hash: nameOfHash(urlIdentity(url)),
-      cause: String(cause ?? ""),
-    });
+    const source = isDataUrl(url) ? { source: "data" } : { source: hostOf(url), url_hash: nameOfHash(urlIdentity(url)) };
+    this.#dependencies.log.debug("image not read", { reason, why: message, ...source, cause: String(cause ?? "") });
   }
 }
 

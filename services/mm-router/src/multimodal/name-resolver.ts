@@ -8,7 +8,11 @@ import { lookup, Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
 
 export interface NameResolver {
-  /** All addresses, in order of preference; none when the name does not resolve. An IP literal is its own address. */
+  /**
+   * All addresses, in order of preference; none when the name does not resolve. An IP literal is its own address.
+   *
+   * @throws the signal's reason as soon as it aborts
+   */
   resolve(host: string, signal?: AbortSignal): Promise<readonly string[]>;
 }
 
@@ -19,14 +23,11 @@ export function dnsResolver(): NameResolver {
     async resolve(host, signal) {
       if (isIP(host) !== 0) return [host];
       const resolver = new Resolver({ timeout: attemptMs, tries: 2 });
-      const cancel = () => resolver.cancel();
-      signal?.addEventListener("abort", cancel, { once: true });
+      const answers = Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
       try {
-        const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
-        signal?.throwIfAborted();
-        return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+        return (await orAborted(answers, signal)).flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
       } finally {
-        signal?.removeEventListener("abort", cancel);
+        resolver.cancel();
       }
     },
   };
@@ -34,13 +35,25 @@ export function dnsResolver(): NameResolver {
 
 export function systemResolver(): NameResolver {
   return {
-    async resolve(host) {
+    async resolve(host, signal) {
       if (isIP(host) !== 0) return [host];
-      try {
-        return (await lookup(host, { all: true })).map(({ address }) => address);
-      } catch {
-        return []; // ENOTFOUND, EAI_AGAIN: for the caller both are a name that does not resolve
-      }
+      // ENOTFOUND, EAI_AGAIN: for the caller both are a name that does not resolve
+      const answers = lookup(host, { all: true }).catch(() => []);
+      return (await orAborted(answers, signal)).map(({ address }) => address);
     },
   };
+}
+
+/** What cannot be given up goes on alone. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }

@@ -6,6 +6,7 @@
 // I1  Only what is certain is refused: a doubt is forwarded.
 import { AppError } from "@mm-router/protocol";
 import { type AddressRefusal, type AddressRules, admitUrl, refusalOfAddresses } from "./address-policy.ts";
+import { boundedMap } from "./bounded-map.ts";
 import { isDataUrl } from "./data-url.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
 import { ExpiringCache } from "./expiring-cache.ts";
@@ -29,6 +30,9 @@ export function promptTooLong(tokens: number, tokensMax: number | undefined): Ap
   return new AppError("context_length_exceeded", `the prompt has ${tokens} tokens with its images; the model takes ${tokensMax}`);
 }
 
+/** A name server that is slower than this makes its name a doubt (I1). */
+const resolveMs = 3_000;
+const namesParallel = 8;
 const verdictFreshMs = 10_000;
 const verdictsMax = 4_096;
 
@@ -50,8 +54,8 @@ export class AddressGuard {
   /** @returns the 400 for the first URL that leads to an address inside, or that two parsers may read as two hosts */
   async refusalOf(urls: readonly (string | undefined)[], signal: AbortSignal): Promise<AppError | undefined> {
     if (this.#dependencies.rules.isInternalAllowed) return undefined;
-    const remote = urls.filter((url) => url !== undefined && !isDataUrl(url));
-    const verdicts = await Promise.all(remote.map((url) => this.#verdictOf(url as string, signal)));
+    const remote = urls.flatMap((url) => (url === undefined || isDataUrl(url) ? [] : [url]));
+    const verdicts = await boundedMap(remote, namesParallel, (url) => this.#verdictOf(url, signal));
     const refusal = verdicts.find((verdict) => verdict !== "harmless");
     return (
       refusal &&
@@ -72,7 +76,10 @@ export class AddressGuard {
     const admitted = admitUrl(url, { ...rules, isHttpAllowed: true });
     if (admitted.kind === "refused") return admitted;
     if (proxy.proxyFor(admitted.url) !== undefined) return undefined;
-    const addresses = await resolver.resolve(admitted.host, signal);
+    const addresses = await resolver.resolve(admitted.host, AbortSignal.any([signal, AbortSignal.timeout(resolveMs)])).catch(() => {
+      signal.throwIfAborted();
+      return [];
+    });
     // A name that does not resolve is no danger; the worker says so itself.
     return addresses.length === 0 ? undefined : refusalOfAddresses(admitted.host, addresses, rules);
   }
