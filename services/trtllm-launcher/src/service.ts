@@ -5,7 +5,7 @@ import { AppError, type InstanceId } from "@mm-router/protocol";
 import {
   connectRuntime,
   type EndpointClient,
-  freePort,
+  freePortBetween,
   type Logger,
   resolveModel,
   type RunningService,
@@ -24,6 +24,8 @@ import { WorkerSupervisor } from "./worker-supervisor.ts";
 
 /** Longer than the worker's own: 5 s grace, running requests, 10 s on top; a prefill worker drains 30 s more. */
 const stopTimeoutMs = { others: 20_000, prefill: 45_000 };
+/** Dynamo reads DYN_SYSTEM_PORT as a signed 16-bit number: a worker of 1.6.1 ends at once with a higher one. */
+const systemPortRange = [20_000, 32_767] as const;
 const warmUpTimeoutMs = 60_000;
 
 export interface LauncherDeps extends ServiceDeps {
@@ -45,7 +47,7 @@ export async function createLauncher(config: LauncherConfig, deps: LauncherDeps)
   const choice = await chooseEngine(config.engine, python, childEnvironment);
   if (choice.engine === "simulated") log.warn("SIMULATED workers: no model is computed, answers are made up", { reason: choice.reason });
   const modelFolder = await resolveModel(config.model, { environment, signal: deps.signal });
-  const systemPorts = await Promise.all(Array.from({ length: config.workers }, () => freePort()));
+  const systemPorts = await distinctPorts(config.workers);
   const plan = await planWorkers({ config, choice, python, modelFolder, passThrough, environment: childEnvironment, systemPorts });
   report(plan.findings, log);
 
@@ -85,6 +87,12 @@ export async function createLauncher(config: LauncherConfig, deps: LauncherDeps)
       await runtime.close();
     },
   };
+}
+
+async function distinctPorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePortBetween(...systemPortRange));
+  return [...ports];
 }
 
 /** Rejects when every worker was given up without anybody having asked for it. */

@@ -1,14 +1,40 @@
 // A port for a child process to listen on.
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { AppError } from "@mm-router/protocol";
+
+const triesMax = 50;
 
 /** A port that was free a moment ago. The kernel hands them out in turn, so a second taker within seconds is unlikely. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
+  const port = await listenOnce(0);
+  if (port === undefined) throw new AppError("configuration", "the system has no free port");
+  return port;
+}
+
+/**
+ * A free port in a range, drawn by chance.
+ *
+ * @throws AppError `configuration` when none was found
+ */
+export async function freePortBetween(lowest: number, highest: number): Promise<number> {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const port = await listenOnce(lowest + Math.floor(Math.random() * (highest - lowest + 1)));
+    if (port !== undefined) return port;
+  }
+  throw new AppError("configuration", `no free port between ${lowest} and ${highest}`);
+}
+
+/** The port that was listened on, or undefined when it is taken. */
+async function listenOnce(wanted: number): Promise<number | undefined> {
+  const probe = createServer().listen(wanted, "127.0.0.1");
+  try {
+    await once(probe, "listening");
+  } catch {
+    return undefined;
+  }
   const address = probe.address();
   probe.close();
   await once(probe, "close");
-  if (address === null || typeof address === "string") throw new TypeError("a TCP server has an address with a port");
-  return address.port;
+  return address === null || typeof address === "string" ? undefined : address.port;
 }
