@@ -42,7 +42,7 @@ const optional = {
   tool_choice: toolChoice,
   response_format: responseFormat,
   reasoning_effort: oneOf("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-  thinking: struct("Thinking", { type: oneOf("enabled", "disabled", "adaptive") }, {}),
+  thinking: anything,
   chat_template_args: map,
   add_generation_prompt: yesNo,
   continue_final_message: yesNo,

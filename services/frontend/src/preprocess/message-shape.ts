@@ -29,18 +29,19 @@ const videoUrl = orderedMap("VideoUrl", { url }, { detail }, { initial: { detail
 const audioUrl = orderedMap("AudioUrl", { url });
 const inputAudio = orderedMap("InputAudio", { data: text, format: oneOf("wav", "mp3") });
 
-const userPart = tagged<LosslessJson>("type", {
+const toolParts = {
   text: textPart,
   image_url: orderedMap("image part", { type: text, image_url: imageUrl }, { uuid: text }),
   video_url: orderedMap("video part", { type: text, video_url: videoUrl }, { uuid: text }),
   audio_url: orderedMap("audio part", { type: text, audio_url: audioUrl }, { uuid: text }),
-  input_audio: orderedMap("input_audio part", { type: text, input_audio: inputAudio }),
-});
+};
+const userParts = { ...toolParts, input_audio: orderedMap("input_audio part", { type: text, input_audio: inputAudio }) };
 
 const textParts = list<LosslessJson>(tagged<LosslessJson>("type", { text: textPart }));
 const assistantParts = list<LosslessJson>(tagged<LosslessJson>("type", { text: textPart, refusal: refusalPart }));
 const textContent = either<LosslessJson>("message content", text, textParts);
-const userContent = either<LosslessJson>("message content with media", text, list(userPart));
+const userContent = either<LosslessJson>("user message content", text, list(tagged<LosslessJson>("type", userParts)));
+const toolContent = either<LosslessJson>("tool message content", text, list(tagged<LosslessJson>("type", toolParts)));
 
 /** JSON text; an object is taken too, and becomes text. */
 const callArguments: Decoder<string> = (value) => (value instanceof Map ? stringifyJsonLossless(value) : text(value));
@@ -49,22 +50,22 @@ const toolCall = orderedMap("tool call", { id: text }, { type: oneOf("function")
 
 const assistantMembers = {
   content: either<LosslessJson>("assistant message content", text, assistantParts),
-  partial: yesNo,
   reasoning_content: either<LosslessJson>("reasoning content", text, list<LosslessJson>(text)),
   refusal: text,
   name: text,
   audio: anything,
   tool_calls: list<LosslessJson>(toolCall),
   function_call: call,
+  partial: yesNo,
 };
 const reasoningAlias = { aliases: { reasoning: "reasoning_content" } };
 
 const byRole = tagged<JsonMap>("role", {
   developer: orderedMap("developer message", { role: text, content: textContent }, { name: text }),
-  system: orderedMap("system message", { role: text, content: textContent }, { tools: list(anything), name: text }),
+  system: orderedMap("system message", { role: text, content: textContent }, { name: text, tools: list(anything) }),
   user: orderedMap("user message", { role: text, content: userContent }, { name: text }),
   assistant: orderedMap("assistant message", { role: text }, assistantMembers, reasoningAlias),
-  tool: orderedMap("tool message", { role: text, content: userContent, tool_call_id: text }),
+  tool: orderedMap("tool message", { role: text, content: toolContent, tool_call_id: text }),
   function: orderedMap("function message", { role: text, name: text }, { content: text }, { order: ["role", "content", "name"] }),
 });
 

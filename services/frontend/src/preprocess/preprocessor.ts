@@ -12,6 +12,7 @@ import type { ChatRequest } from "./chat-request.ts";
 import type { CompletionMembers } from "./completion-request.ts";
 import { checkContextLength, type RequestLimits } from "./limits.ts";
 import { type MediaReferences, mediaReferences } from "./media.ts";
+import { readThinking } from "./thinking-member.ts";
 
 export interface TokenPrompt {
   readonly tokenIds: Uint32Array;
@@ -48,23 +49,24 @@ function promptOfChat(request: ChatRequest, text: TextModel): Omit<TokenPrompt, 
   return { tokenIds: encoded(formatted, text), formatted };
 }
 
-function promptInput({ members, raw }: ChatRequest): ChatPromptInput {
+/** What a chat request says about its prompt. */
+export function promptInput({ members, raw }: ChatRequest): ChatPromptInput {
   const {
     chat_template_args: args,
     reasoning_effort: effort,
-    thinking,
     add_generation_prompt: generation,
     continue_final_message: continues,
   } = members;
   const tools = raw.get("tools") ?? null;
   const choice = raw.get("tool_choice") ?? null;
+  const thinking = readThinking(members.thinking);
   return {
     messages: members.messages,
     ...(tools !== null && { tools }),
     ...(choice !== null && { toolChoice: choice }),
     ...(args !== undefined && { chatTemplateArgs: args }),
     ...(effort !== undefined && { reasoningEffort: effort }),
-    ...(thinking !== undefined && { thinking: thinking.type }),
+    ...(thinking !== undefined && { thinking }),
     ...(generation !== undefined && { addGenerationPrompt: generation }),
     ...(continues !== undefined && { continueFinalMessage: continues }),
   };

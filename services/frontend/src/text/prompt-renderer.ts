@@ -4,12 +4,14 @@
 //   bos, eos, unk, add_generation_prompt ───────────────┼── template ──► prompt
 //   chat_template_kwargs, reasoning_effort, thinking ───┘
 //
-// Source: Dynamo 1.6.1; text.md §3, §3.1. A kwarg never replaces one of the names in the upper two lines.
+// Source: Dynamo 1.6.1; text.md §3, §3.1. A kwarg never replaces one of the names in the upper two lines;
+// what thinking.ts makes of the lower one is one set of kwargs.
 import { AppError, type LosslessJson } from "@mm-router/protocol";
 import { type Message, templateMessages } from "../preprocess/messages.ts";
 import { templateTools } from "../preprocess/template-tools.ts";
 import type { ChatTemplate, ChatTemplates } from "./chat-template.ts";
 import type { Value } from "./template/values.ts";
+import { type Thinking, thinkingArguments } from "./thinking.ts";
 
 export interface ChatPromptInput {
   /** Typed messages (message-shape.ts). */
@@ -21,8 +23,7 @@ export interface ChatPromptInput {
   /** `chat_template_kwargs` or `chat_template_args`. */
   readonly chatTemplateArgs?: ReadonlyMap<string, LosslessJson>;
   readonly reasoningEffort?: string;
-  /** The `type` of the request's `thinking`. */
-  readonly thinking?: string;
+  readonly thinking?: Thinking;
   /** Default true. */
   readonly addGenerationPrompt?: boolean;
   /** Leaves the last message open; only with `addGenerationPrompt: false`. */
@@ -61,19 +62,11 @@ export class PromptRenderer {
       ...this.#tokens,
       ["add_generation_prompt", input.addGenerationPrompt ?? true],
     ]);
-    for (const [name, value] of [...(input.chatTemplateArgs ?? []), ...reasoningNames(input)]) {
+    for (const [name, value] of thinkingArguments(input)) {
       if (!context.has(name)) context.set(name, value);
     }
     return template.render(context);
   }
-}
-
-/** What `reasoning_effort` and `thinking` tell a template, where kwargs do not. */
-function reasoningNames({ reasoningEffort: effort, thinking }: ChatPromptInput): (readonly [string, Value])[] {
-  const names: (readonly [string, Value])[] = [];
-  if (effort !== undefined) names.push(["reasoning_effort", effort], ["enable_thinking", effort !== "none"]);
-  if (thinking !== undefined) names.push(["enable_thinking", thinking !== "disabled"]);
-  return names;
 }
 
 /**

@@ -47,12 +47,11 @@ export class Frame {
   }
 
   lookup(name: string): Value | typeof absent {
-    for (let frame: Frame | undefined = this; frame !== undefined; frame = frame.#parent) {
-      const value = frame.#names.get(name);
-      if (value !== undefined || frame.#names.has(name)) return value;
-      if (name === "loop" && frame.loop?.isVisible === true) return frame.loop;
-      if (frame.#context.has(name)) return frame.#context.get(name);
-    }
+    const value = this.#names.get(name);
+    if (value !== undefined || this.#names.has(name)) return value;
+    if (name === "loop" && this.loop?.isVisible === true) return this.loop;
+    if (this.#context.has(name)) return this.#context.get(name);
+    if (this.#parent !== undefined) return this.#parent.lookup(name);
     return functions.has(name) ? functions.get(name) : absent;
   }
 
@@ -66,10 +65,7 @@ export class Frame {
 
   /** The innermost loop around. */
   currentLoop(): LoopValue | undefined {
-    for (let frame: Frame | undefined = this; frame !== undefined; frame = frame.#parent) {
-      if (frame.loop !== undefined) return frame.loop;
-    }
-    return undefined;
+    return this.loop ?? this.#parent?.currentLoop();
   }
 }
 

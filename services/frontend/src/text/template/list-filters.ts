@@ -5,7 +5,7 @@
 import { Arguments } from "./arguments.ts";
 import { type Budget, refusal } from "./budget.ts";
 import { codePointsOf } from "./code-points.ts";
-import { areEqual, compareValues } from "./comparison.ts";
+import { compareValues } from "./comparison.ts";
 import { add } from "./operators.ts";
 import { displayed } from "./printing.ts";
 import { type Operation, type Render } from "./render.ts";
@@ -18,7 +18,6 @@ import {
   itemsOf,
   iterated,
   IterableValue,
-  isMap,
   isTrue,
   kindOf,
   lengthOf,

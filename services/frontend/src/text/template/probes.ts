@@ -86,6 +86,10 @@ const callHistory = [
   turn("tool", "r", [["tool_call_id", "call_0"]]),
 ];
 
+/** With a character that no JSON and no printed list shows as it is: a list that is only dumped does not count as shown. */
+const oneThought = "\u0001reasoning_content_probe_text\u0001";
+const thoughts = ["\u0001reasoning_content_probe_text_0\u0001", "\u0001reasoning_content_probe_text_1\u0001"];
+
 class Probe {
   readonly #template: Template;
   readonly #context: ReadonlyMap<string, Value>;
@@ -106,9 +110,9 @@ class Probe {
   showsOnlyReasoningText(): boolean {
     const shown = (reasoning: LosslessJson) =>
       this.#rendered([turn("user", "u"), turn("assistant", "a", [["reasoning_content", reasoning]])], false) ?? "";
-    if (!shown("reasoning-probe").includes("reasoning-probe")) return false;
-    const list = shown(["reasoning-probe-0", "reasoning-probe-1"]);
-    return !list.includes("reasoning-probe-0") && !list.includes("reasoning-probe-1");
+    if (!shown(oneThought).includes(oneThought)) return false;
+    const list = shown(thoughts);
+    return !thoughts.some((thought) => list.includes(thought));
   }
 
   #rendered(messages: readonly Message[], addGenerationPrompt: boolean): string | undefined {
