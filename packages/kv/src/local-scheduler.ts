@@ -79,7 +79,6 @@ export class LocalScheduler {
    */
   select(request: ScheduleRequest): Booking {
     const now = this.options.now();
-    this.active.expire(now);
     const terms = choiceTerms(this.options.config, request.override);
     const hashes = this.sequenceHashes(request, terms);
     const decision = this.decide(request, terms, hashes);
@@ -112,6 +111,7 @@ export class LocalScheduler {
 
   private decide(request: ScheduleRequest, terms: ChoiceTerms, hashes: BigUint64Array): Decision {
     if (request.candidates.length === 0) throw new AppError("no_instances", "no worker serves this model");
+    this.active.expire(this.options.now());
     const overlap = overlapOf(request.overlap);
     const newBlocks = this.active.newBlocks(hashes);
     const situations = request.candidates.map((worker) => ({

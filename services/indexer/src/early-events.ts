@@ -2,10 +2,12 @@
 //
 // I1  At most `eventsMax` events of all workers together, each for at most `ageMaxMs`.
 import type { InstanceId, RouterEvent, U64 } from "@mm-router/protocol";
+import type { EventSource } from "@mm-router/runtime";
 
 export interface EarlyEvent {
   readonly event: RouterEvent;
   readonly publisherId: U64 | undefined;
+  readonly source: EventSource;
 }
 
 const eventsMax = 4_096;

@@ -17,7 +17,7 @@ import {
   type U64,
   type WorkerKey,
 } from "@mm-router/protocol";
-import type { Clock, EventMessage, EventSource, Logger } from "@mm-router/runtime";
+import type { Clock, EventMessage, EventSource, Logger, LossReason } from "@mm-router/runtime";
 import { EarlyEvents } from "./early-events.ts";
 import type { IndexerMetrics, RecoveryReason } from "./metrics.ts";
 import { RankFollower } from "./rank-follower.ts";
@@ -47,6 +47,8 @@ interface FollowedRank {
   source: EventSource | undefined;
   /** Clock time of the last event, ms. */
   lastEventMs: number | undefined;
+  /** Whether the worker has confirmed its last event. */
+  isConfirmed: boolean;
   /** Not asked again before this time, ms: the last recovery failed. */
   askAgainMs: number;
 }
@@ -61,7 +63,11 @@ export interface RankStatus {
 
 /** After a failed recovery events are taken as they come; a while later the worker is asked again. */
 const askAgainAfterMs = 30_000;
-const completeIntervalMs = 10_000;
+const checkIntervalMs = 5_000;
+/** A rank that fell silent is asked once whether that was its last event: nothing that comes later would tell. */
+const silenceMs = 5_000;
+/** A worker's connection comes back when it does; what it published before that is lost without a trace. */
+const othersReconnectMs = 3_000;
 /** One line per second at most for messages that cannot be decoded: an attacker writes faster. */
 const complaintIntervalMs = 1_000;
 
@@ -70,6 +76,7 @@ export class Ingest {
   readonly #ranks = new RankMap<FollowedRank>();
   readonly #early = new EarlyEvents();
   readonly #timer: NodeJS.Timeout;
+  #secondDoubt: NodeJS.Timeout | undefined;
   #idle = Promise.withResolvers<void>();
   #recoveries = 0;
   #caughtUp = false;
@@ -78,7 +85,7 @@ export class Ingest {
 
   constructor(deps: IngestDeps) {
     this.#deps = deps;
-    this.#timer = setInterval(() => this.completeRanks(), completeIntervalMs);
+    this.#timer = setInterval(() => this.#check(), checkIntervalMs);
   }
 
   /** Takes everything a source gives, until it ends. @param onCaughtUp called whenever it has given what was stored */
@@ -92,6 +99,7 @@ export class Ingest {
 
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#secondDoubt);
     for (const { gone } of this.#ranks.values()) gone.abort();
   }
 
@@ -112,8 +120,19 @@ export class Ingest {
     for (const worker of this.#deps.workers.recoverableRanks()) this.#rank(worker).follower.complete();
   }
 
+  #check(): void {
+    this.completeRanks();
+    const silentSince = this.#deps.clock.now() - silenceMs;
+    for (const rank of this.#ranks.values()) {
+      const { follower, lastEventMs, isConfirmed } = rank;
+      if (isConfirmed || lastEventMs === undefined || lastEventMs > silentSince) continue;
+      rank.isConfirmed = true;
+      if (this.#deps.workers.recoveryTarget(follower.worker) !== undefined) follower.doubt();
+    }
+  }
+
   workerCame(workerId: InstanceId): void {
-    for (const { event, publisherId } of this.#early.take(workerId)) this.#event(event, publisherId, undefined);
+    for (const { event, publisherId, source } of this.#early.take(workerId)) this.#event(event, publisherId, source);
     for (const worker of this.#deps.workers.recoverableRanks()) if (worker.workerId === workerId) this.recoverable(worker);
   }
 
@@ -167,23 +186,30 @@ export class Ingest {
     }
   }
 
-  #event(event: RouterEvent, publisherId: U64 | undefined, source: EventSource | undefined): void {
+  #event(event: RouterEvent, publisherId: U64 | undefined, source: EventSource): void {
     const { metrics, workers, clock } = this.#deps;
     if (!workers.has(event.worker_id)) {
       // While old events are read, whoever is not there is gone; afterwards he may be about to come.
       if (!this.#caughtUp) metrics.event("foreign");
-      else if (!this.#early.add({ event, publisherId }, clock.now())) metrics.event("early_overflow");
+      else if (!this.#early.add({ event, publisherId, source }, clock.now())) metrics.event("early_overflow");
       return;
     }
     const rank = this.#rank({ workerId: event.worker_id, dpRank: event.event.dp_rank });
-    rank.source = source ?? rank.source;
+    rank.source = source;
     rank.lastEventMs = this.#lastEventMs = clock.now();
+    rank.isConfirmed = false;
     rank.follower.accept(event, publisherId);
   }
 
-  #doubt(source: EventSource, reason: string): void {
+  #doubt(source: EventSource, reason: LossReason): void {
     this.#deps.log.warn("events may be missing, asking the workers", { reason });
-    for (const rank of this.#ranks.values()) if (rank.source === source) rank.follower.doubt();
+    const doubt = () => {
+      for (const rank of this.#ranks.values()) if (rank.source === source) rank.follower.doubt();
+    };
+    doubt();
+    if (reason !== "reconnected") return;
+    clearTimeout(this.#secondDoubt);
+    this.#secondDoubt = setTimeout(doubt, othersReconnectMs);
   }
 
   #rank(worker: WorkerKey): FollowedRank {
@@ -199,6 +225,7 @@ export class Ingest {
       gone: new AbortController(),
       source: undefined,
       lastEventMs: undefined,
+      isConfirmed: false,
       askAgainMs: Number.NEGATIVE_INFINITY,
     };
     this.#ranks.set(worker, rank);

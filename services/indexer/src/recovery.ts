@@ -98,11 +98,9 @@ export class Recovery {
     const newest = this.#deps.tellsLastEvent(worker) ? undefined : await query(beyond);
     const answer = await query(null);
     if (answer.kind !== "dump") throw unexpected(answer);
+    // A rank without events answers whatever question with a dump: then no cursor is known, and the first event will be the very first.
     const newestId = newest?.kind === "too_new" ? newest.newestAvailable : undefined;
-    const cursor = answer.lastEventId ?? newestId;
-    // An empty rank whose newest event is the very first one may not have had that one yet.
-    const isUnsure = answer.lastEventId === undefined && answer.events.length === 0 && cursor === 0n;
-    return { kind: "dump", events: answer.events, cursor: isUnsure ? undefined : cursor };
+    return { kind: "dump", events: answer.events, cursor: answer.lastEventId ?? newestId };
   }
 
   async #query(

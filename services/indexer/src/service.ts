@@ -103,7 +103,7 @@ async function openSources(config: IndexerConfig, runtime: Runtime, log: Logger)
   const durable = new JetStreamSource(nats, { stream: kvStreamName(where) }, log);
   try {
     await create();
-    return [new JetStreamSource(nats, { stream: captureStreamName(where), create }, log), durable];
+    return [new JetStreamSource(nats, { stream: captureStreamName(where), create, storesUnacknowledged: true }, log), durable];
   } catch (error) {
     log.warn("no log of the workers' events in JetStream, so what is published while this process is away must come from the workers", {
       error,

@@ -19,7 +19,7 @@ export interface EventMessage {
 }
 
 /**
- * `reconnected`: core messages of the meantime are gone. `overflow`: the consumer was too slow. `stream_recreated`: the stream is
+ * `reconnected`: what was published on core subjects in the meantime may be gone. `overflow`: the consumer was too slow. `stream_recreated`: the stream is
  * another one, its store was wiped or it was deleted. `evicted`: the stream dropped messages that had not been read.
  */
 export type LossReason = "reconnected" | "overflow" | "stream_recreated" | "evicted";

@@ -29,6 +29,8 @@ export interface JetStreamSourceOptions {
   readonly stream: string;
   /** Makes the stream when there is none; without it the source waits for somebody else to make it. */
   readonly create?: () => Promise<void>;
+  /** Publishers wait for no ack (our log of core subjects): what they sent while the server was away may not have been stored. */
+  readonly storesUnacknowledged?: boolean;
   /** How often the stream is looked at, ms. Default 2 000. */
   readonly checkIntervalMs?: number;
 }
@@ -49,11 +51,13 @@ export class JetStreamSource implements EventSource {
   /** Whether the next message is waited for: only then does standing still mean something. */
   #waiting = false;
   #messages: ConsumerMessages | undefined;
+  #reconnected = false;
 
   constructor(nats: NatsConnection, options: JetStreamSourceOptions, log: Logger) {
     this.#nats = nats;
     this.#options = options;
     this.#log = log.child({ stream: options.stream });
+    if (options.storesUnacknowledged === true) void this.#followConnection();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<EventSourceItem, void, void> {
@@ -125,11 +129,13 @@ export class JetStreamSource implements EventSource {
   #compare({ created, state }: StreamInfo): LossReason | undefined {
     const isOther = this.#created !== undefined && (this.#created !== created || state.last_seq < this.#cursor);
     this.#created = created;
+    const isReconnected = this.#reconnected;
+    this.#reconnected = false;
     if (isOther) {
       this.#cursor = 0;
       return "stream_recreated";
     }
-    if (this.#cursor === 0 || state.first_seq <= this.#cursor + 1) return undefined;
+    if (this.#cursor === 0 || state.first_seq <= this.#cursor + 1) return isReconnected ? "reconnected" : undefined;
     this.#cursor = state.first_seq - 1;
     return "evicted";
   }
@@ -168,6 +174,15 @@ export class JetStreamSource implements EventSource {
       if ((isOther || stands) && messages === this.#messages) this.#stop();
     } catch (error) {
       if (isStreamMissing(error) && messages === this.#messages) this.#stop();
+    }
+  }
+
+  /** Ends with the connection. */
+  async #followConnection(): Promise<void> {
+    for await (const status of this.#nats.status()) {
+      if (status.type !== "reconnect") continue;
+      this.#reconnected = true;
+      this.#stop();
     }
   }
 
