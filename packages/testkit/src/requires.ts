@@ -57,6 +57,10 @@ export async function describeReleases(title: string, releases: readonly Release
   });
 }
 
+export function describeRelease(title: string, release: Release, body: () => void): Promise<void> {
+  return describeReleases(title, [release], body);
+}
+
 function missingOrThrow(error: unknown): Missing {
   if (error instanceof Missing) return error;
   throw error;
