@@ -72,8 +72,10 @@ export async function analyseImages(received: AnalysisInput, dependencies: Analy
   if (received.images.length === 0) return plain(received.tokenIds);
   const input = withProcessorOptions(received);
   const obstacle = obstacleOf(received, input, dependencies.imagesMax);
-  const refusal = earlyRefusal(received, obstacle, dependencies.imagesMax) ?? (await forbiddenUrl(received, dependencies.guard, signal));
-  if (refusal !== undefined) return { ...unread(received, obstacle ?? "url-forbidden"), refusal };
+  const uncountable = earlyRefusal(received, obstacle, dependencies.imagesMax);
+  if (uncountable !== undefined) return { ...unread(received, obstacle ?? "placeholder-mismatch"), refusal: uncountable };
+  const forbidden = await forbiddenUrl(received, dependencies.guard, signal);
+  if (forbidden !== undefined) return { ...unread(received, "url-forbidden"), refusal: forbidden };
   if (input === undefined || obstacle !== undefined) return unread(received, obstacle ?? "processor-options");
   const loaded = await loadImages(input, dependencies, signal);
   return judged(input, imageViewsOf(input, loaded, dependencies.identity));
