@@ -40,6 +40,7 @@ import { golden } from "@mm-router/testkit/golden";
 import type { EtcdServer, NatsServer } from "@mm-router/testkit/infra";
 import { modelDir } from "@mm-router/testkit";
 import { routerFields } from "../src/config.ts";
+import { decodeExplanation, explainEndpoint, type Explanation } from "../src/explain.ts";
 import { createRouter } from "../src/service.ts";
 
 export interface Servers {
@@ -194,13 +195,21 @@ export class RouterCell implements AsyncDisposable {
     return itemsOf(await this.call(body, changes));
   }
 
+  /** What the router would do with a request. */
+  async explanation(body: string): Promise<Explanation> {
+    const client = await this.caller(explainEndpoint);
+    const call = { contextId: randomUUID(), body: Buffer.from(body), signal: new AbortController().signal };
+    const [item] = await itemsOf(await client.roundRobin(call));
+    return decodeExplanation(item?.data);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.opened.disposeAsync();
   }
 
-  private async caller(): Promise<EndpointClient> {
+  private async caller(endpoint = "generate"): Promise<EndpointClient> {
     this.callerRuntime ??= this.runtime();
-    const client = (await this.callerRuntime).endpoint(this.address("mm_router")).client();
+    const client = (await this.callerRuntime).endpoint(this.address("mm_router", endpoint)).client();
     this.opened.defer(() => client.close());
     await client.ready();
     return client;

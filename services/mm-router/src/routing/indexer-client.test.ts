@@ -28,7 +28,7 @@ function clientOf(respond: (call: Call) => Promise<ResponseStream>, options: { i
 describe("IndexerClient", () => {
   it("asks in the form of real routers and reads the scores", async () => {
     const { index, calls } = clientOf(() => Promise.resolve(streamOf([[answer]])));
-    expect(await index.query("m", hashes, noAbort)).toEqual({ scores });
+    expect(await index.query("m", hashes, noAbort)).toEqual({ scores, tookMs: 0 });
     expect(parseJson(calls[0]!.body)).toEqual({
       model_name: "m",
       block_hashes: [9143094415614847814n, 18446744073709551615n],
@@ -65,7 +65,7 @@ describe("IndexerClient", () => {
         }),
       { deadlineMs: 5 },
     );
-    expect(await index.query("m", hashes, noAbort)).toEqual({ scores: [], degraded: "index-late" });
+    expect(await index.query("m", hashes, noAbort)).toEqual({ scores: [], degraded: "index-late", tookMs: 0 });
     await aborted.promise;
   });
 
@@ -80,7 +80,7 @@ describe("IndexerClient", () => {
     ["nobody who takes the question", () => Promise.reject(new AppError("no_instances", "gone"))],
   ])("routes without %s", async (_what, respond) => {
     const { index } = clientOf(respond);
-    expect(await index.query("m", hashes, noAbort)).toEqual({ scores: [], degraded: "index-failed" });
+    expect(await index.query("m", hashes, noAbort)).toEqual({ scores: [], degraded: "index-failed", tookMs: 0 });
   });
 
   it("rests after three failures, tries once after the rest, and goes on when that works", async () => {

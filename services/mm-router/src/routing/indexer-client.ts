@@ -23,6 +23,8 @@ export interface IndexAnswer {
   readonly scores: readonly RankScore[];
   /** Why there are no scores although there might be. */
   readonly degraded?: DegradeReason;
+  /** ms from the question to its answer or failure; absent when nobody was asked. */
+  readonly tookMs?: number;
 }
 
 const nothing: IndexAnswer = { scores: [] };
@@ -43,15 +45,16 @@ export class IndexerClient {
     if (blockHashes.length === 0) return nothing;
     if (this.endpoint.instances.list().length === 0) return { scores: [], degraded: "index-missing" };
     if (!this.breaker.mayAsk()) return { scores: [], degraded: "index-resting" };
+    const { deadlineMs, clock } = this.options;
+    const askedAt = clock.now();
     try {
-      const { deadlineMs } = this.options;
       const body = encodeIndexerQuery("json", { modelName, blockHashes });
       const scores = await withDeadline((limited) => this.ask(body, limited), deadlineMs, "the index query", signal);
       this.breaker.succeeded();
-      return { scores };
+      return { scores, tookMs: clock.now() - askedAt };
     } catch (error) {
       signal.throwIfAborted();
-      return this.failure(error);
+      return { ...this.failure(error), tookMs: clock.now() - askedAt };
     }
   }
 

@@ -4,7 +4,6 @@
 //
 // Nothing here fails a request: what goes wrong costs knowledge, is counted by reason, and routing goes on with the rest.
 import type { OverlapScore } from "@mm-router/kv";
-import { AppError } from "@mm-router/protocol";
 import type { Logger } from "@mm-router/runtime";
 import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
@@ -12,7 +11,7 @@ import type { WorkerDirectory } from "../workers/worker-directory.ts";
 import type { DegradeReason } from "./degrade.ts";
 import type { IndexerClient } from "./indexer-client.ts";
 import { formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
-import { type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
+import { type IndexKnowledge, type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
 
 export interface KvRouterDeps extends PromptDeps {
   readonly workers: WorkerDirectory;
@@ -40,7 +39,10 @@ export class KvRouter {
   private async group(request: ReceivedRequest, workers: readonly Worker[], signal: AbortSignal): Promise<PlanGroup> {
     const prompt = await this.prompt(request, workers[0]!, signal); // groups have a member
     if (prompt.degraded !== undefined) this.deps.onDegraded(prompt.degraded);
-    return { workers, prompt, overlap: prompt.refusal ? [] : await this.overlap(workers, prompt, signal) };
+    if (prompt.refusal) return { workers, prompt, overlap: [] };
+    const { overlap, index } = await this.overlap(workers, prompt, signal);
+    for (const reason of index.degraded) this.deps.onDegraded(reason);
+    return { workers, prompt, overlap, index };
   }
 
   private async prompt(request: ReceivedRequest, worker: Worker, signal: AbortSignal): Promise<RoutedPrompt> {
@@ -53,13 +55,19 @@ export class KvRouter {
     }
   }
 
-  private async overlap(workers: readonly Worker[], prompt: RoutedPrompt, signal: AbortSignal): Promise<OverlapScore[]> {
+  private async overlap(
+    workers: readonly Worker[],
+    prompt: RoutedPrompt,
+    signal: AbortSignal,
+  ): Promise<{ overlap: OverlapScore[]; index: IndexKnowledge }> {
     const indexed = workers.filter(({ blockSize }) => blockSize === this.deps.blockSize);
-    if (indexed.length < workers.length) this.deps.onDegraded("block-size");
-    if (indexed[0] === undefined) return [];
-    const { scores, degraded } = await this.deps.index.query(indexed[0].modelName, prompt.blockHashes, signal);
-    if (degraded !== undefined) this.deps.onDegraded(degraded);
+    const unmatched: DegradeReason[] = indexed.length < workers.length ? ["block-size"] : [];
+    if (indexed[0] === undefined) return { overlap: [], index: { degraded: unmatched } };
+    const { scores, degraded, tookMs } = await this.deps.index.query(indexed[0].modelName, prompt.blockHashes, signal);
     const ids = new Set(indexed.map(({ instanceId }) => instanceId));
-    return scores.filter(({ worker }) => ids.has(worker.workerId));
+    return {
+      overlap: scores.filter(({ worker }) => ids.has(worker.workerId)),
+      index: { degraded: degraded === undefined ? unmatched : [...unmatched, degraded], ...(tookMs !== undefined && { tookMs }) },
+    };
   }
 }

@@ -1,7 +1,8 @@
 // What is known about where a request fits, and the choice made from it; made again when a worker does not take the request.
-import type { Booking, LocalScheduler, OverlapScore } from "@mm-router/kv";
+import type { Booking, Decision, LocalScheduler, OverlapScore, ScheduleRequest } from "@mm-router/kv";
 import type { InstanceId, RoutingHints } from "@mm-router/protocol";
 import type { Worker } from "../workers/worker.ts";
+import type { DegradeReason } from "./degrade.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
 
 /** Workers for which the prompt has the same form. */
@@ -10,6 +11,15 @@ export interface PlanGroup {
   readonly prompt: RoutedPrompt;
   /** What ranks of these workers hold. */
   readonly overlap: readonly OverlapScore[];
+  /** Where `overlap` comes from; absent when these workers must not get the request. */
+  readonly index?: IndexKnowledge;
+}
+
+export interface IndexKnowledge {
+  /** Why the overlap may be less than what the workers hold. */
+  readonly degraded: readonly DegradeReason[];
+  /** ms; absent when the index was not asked. */
+  readonly tookMs?: number;
 }
 
 export interface Choice {
@@ -24,6 +34,12 @@ interface Candidate {
   readonly prompt: RoutedPrompt;
 }
 
+/** What the scheduler is asked, and who of whom it may choose. */
+interface Question {
+  readonly request: ScheduleRequest;
+  readonly candidates: readonly Candidate[];
+}
+
 export interface PlanDeps {
   readonly scheduler: LocalScheduler;
   /** Those that may be chosen at this moment. */
@@ -31,7 +47,7 @@ export interface PlanDeps {
 }
 
 export class RoutingPlan {
-  private readonly groups: readonly PlanGroup[];
+  readonly groups: readonly PlanGroup[];
   private readonly hints: RoutingHints;
   private readonly deps: PlanDeps;
 
@@ -48,19 +64,36 @@ export class RoutingPlan {
    * @throws AppError the refusal, when no kind of worker may get the request
    */
   choose(refused: ReadonlySet<InstanceId>): Choice | undefined {
+    const question = this.question(refused);
+    if (question === undefined) return undefined;
+    const booking = this.deps.scheduler.select(question.request);
+    const { workerId, dpRank } = booking.worker;
+    const { worker, prompt } = question.candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
+    return { worker, dpRank, prompt, booking };
+  }
+
+  /**
+   * What `choose` would decide first, without booking; undefined when nobody is there.
+   *
+   * @throws AppError as `choose`
+   */
+  explain(): Decision | undefined {
+    const question = this.question(new Set());
+    return question && this.deps.scheduler.explain(question.request);
+  }
+
+  private question(refused: ReadonlySet<InstanceId>): Question | undefined {
     const allowed = this.groups.filter(({ prompt }) => prompt.refusal === undefined);
     const refusal = this.groups[0]?.prompt.refusal;
     if (allowed.length === 0 && refusal !== undefined) throw refusal;
     const candidates = this.candidates(allowed, refused);
     if (candidates.length === 0) return undefined;
-    const booking = this.deps.scheduler.select({
+    const request = {
       ...longestOf(allowed),
       overlap: allowed.flatMap(({ overlap }) => overlap),
       candidates: candidates.flatMap(({ worker }) => worker.ranks),
-    });
-    const { workerId, dpRank } = booking.worker;
-    const { worker, prompt } = candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
-    return { worker, dpRank, prompt, booking };
+    };
+    return { request, candidates };
   }
 
   private candidates(groups: readonly PlanGroup[], refused: ReadonlySet<InstanceId>): Candidate[] {
