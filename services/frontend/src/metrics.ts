@@ -3,6 +3,7 @@
 // Source: Dynamo 1.6.1 (names, labels, buckets); evidence: golden frontend metrics.json.
 // I1  Labels are bounded: a model that is not served counts as `unknown_model`.
 import type { Metrics } from "@mm-router/runtime";
+import type { TextModel } from "./text/index.ts";
 
 export type InferenceEndpoint = "chat_completions" | "completions";
 export type RequestType = "stream" | "unary";
@@ -46,6 +47,19 @@ export function frontendMetrics(metrics: Metrics, prefix: string) {
     contextLength: metrics.gauge(name("model_context_length"), "Context length of the model's card", model),
     blockSize: metrics.gauge(name("model_kv_cache_block_size"), "KV block size of the model's card", model),
     migrationLimit: metrics.gauge(name("model_migration_limit"), "Migration limit of the model's card", model),
+  };
+}
+
+/** The same model, its encoding timed. */
+export function timedText(text: TextModel, { tokenizerLatency }: FrontendMetrics): TextModel {
+  return {
+    ...text,
+    encode: (written) => {
+      const begun = performance.now();
+      const ids = text.encode(written);
+      tokenizerLatency.observe({ operation: "tokenize" }, performance.now() - begun);
+      return ids;
+    },
   };
 }
 

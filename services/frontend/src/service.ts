@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { AppError } from "@mm-router/protocol";
+import { AppError, type CardFile, type ModelCard } from "@mm-router/protocol";
 import {
   connectRuntime,
   readCardFile,
@@ -14,13 +14,15 @@ import {
   systemClock,
 } from "@mm-router/runtime";
 import type { FrontendConfig } from "./config.ts";
+import type { AnswerDeps } from "./http/answer-deps.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createHttpServer, type ServerDeps, type TlsFiles } from "./http/server.ts";
-import { frontendMetrics } from "./metrics.ts";
+import { frontendMetrics, timedText } from "./metrics.ts";
 import { loadCardText } from "./models/card-files.ts";
 import { InstanceDirectory } from "./models/instance-directory.ts";
 import { ModelSet } from "./models/model-set.ts";
 import { ModelWatcher } from "./models/model-watcher.ts";
+import type { TextModel } from "./text/index.ts";
 
 const MiB = 1024 * 1024;
 
@@ -74,6 +76,15 @@ function serverDepsOf(
     registry: metrics,
     overloadStatus: config.overloadStatus,
     bodyLimits: { bodyMb: config.bodyMbMax },
+    ...requestRules(config),
+    stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage },
+    modelList: { listInternal: config.listInternal, contextWindow: config.contextWindow, maxOutputTokens: config.maxOutputTokens },
+  };
+}
+
+/** What requests may say and be. */
+export function requestRules(config: FrontendConfig): Pick<AnswerDeps, "validation" | "requestLimits" | "hints"> {
+  return {
     validation: { ignoreUnknown: config.ignoreUnsupported },
     requestLimits: {
       imagesMax: config.imagesMax,
@@ -82,21 +93,26 @@ function serverDepsOf(
       allowInternalUrls: config.allowInternalUrls,
     },
     hints: { metadataPrefix: config.metadataPrefix, nvext: !config.disableNvext },
-    stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage },
-    modelList: { listInternal: config.listInternal, contextWindow: config.contextWindow, maxOutputTokens: config.maxOutputTokens },
   };
 }
 
-function watchModels(
-  config: FrontendConfig,
-  { log, signal, environment }: ServiceDeps,
-  runtime: Runtime,
-  { models, metrics }: ServerDeps,
-): ModelWatcher {
+/** Loads template and tokenizer of a card, from wherever its files are. */
+export function textLoader(
+  { modelPath }: FrontendConfig,
+  { log, signal, environment }: Pick<ServiceDeps, "log" | "signal" | "environment">,
+): (card: ModelCard) => Promise<TextModel> {
   const source = {
-    read: (file: Parameters<typeof readCardFile>[0]) => readCardFile(file, { signal }),
+    read: (file: CardFile) => readCardFile(file, { signal }),
     resolveFolder: async (nameOrPath: string) => (await resolveModel(nameOrPath, { environment, signal, log })).path,
   };
+  return (card) => {
+    const warn = (reason: string) => log.warn("tokenizer is slower than it could be", { model: card.display_name, reason });
+    return loadCardText(card, source, { modelPath, warn });
+  };
+}
+
+function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime, { models, metrics }: ServerDeps): ModelWatcher {
+  const loadText = textLoader(config, deps);
   return new ModelWatcher(
     {
       namespaces: { exact: config.namespace, prefix: config.namespacePrefix },
@@ -104,15 +120,12 @@ function watchModels(
       setAsideMs: config.inhibitedS * 1000,
     },
     {
-      log,
+      log: deps.log,
       clock: systemClock,
       models,
       discovery: runtime.discovery,
       clientOf: (address) => runtime.endpoint(address).client(),
-      loadText: ({ card }) => {
-        const warn = (reason: string) => log.warn("tokenizer is slower than it could be", { model: card.display_name, reason });
-        return loadCardText(card, source, { modelPath: config.modelPath, warn });
-      },
+      loadText: async ({ card }) => timedText(await loadText(card), metrics),
       served: (set) => {
         const model = { model: set.name };
         metrics.contextLength.set(model, set.contextLength);

@@ -10,6 +10,9 @@ import { contextIdOf } from "../preprocess/request-hints.ts";
 import { errorBody, type ErrorBodyFacts } from "./error-response.ts";
 import { EventStream } from "./sse.ts";
 
+/** One for all: an error with its stack costs as much as ten tokens, and nobody sees this one. */
+const complete = new AppError("client_closed", "the answer is complete");
+
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -66,7 +69,7 @@ export class Exchange {
 
   /** Ends what still runs for this request (I1). */
   end(): void {
-    this.#abort.abort(new AppError("client_closed", "the answer is complete"));
+    this.#abort.abort(complete);
   }
 
   #send(status: number, body: object): void {
