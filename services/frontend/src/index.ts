@@ -6,6 +6,7 @@ import { frontendFields } from "./config.ts";
 import { createFrontend } from "./service.ts";
 
 export { type Frontend, createFrontend } from "./service.ts";
+export { type ChatPreview, previewChat } from "./chat-preview.ts";
 export { type FrontendConfig, frontendFields } from "./config.ts";
 
 const version = (JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8")) as { version: string }).version;

@@ -1,7 +1,8 @@
 // POST /v1/chat/completions: body → shape → rules → model → prompt → worker → answer.
 //
 // Source: Dynamo 1.6.1; evidence: golden frontend chat.*, val*.*, item.*, text.*.
-import { type ChatMembers, parseChatRequest } from "../preprocess/chat-request.ts";
+import { type ChatMembers, type ChatRequest, parseChatRequest } from "../preprocess/chat-request.ts";
+import type { RequestLimits } from "../preprocess/limits.ts";
 import { chatPrompt } from "../preprocess/preprocessor.ts";
 import { requestHints } from "../preprocess/request-hints.ts";
 import { validateChat } from "../preprocess/validation.ts";
@@ -22,12 +23,18 @@ export async function answerChat(exchange: Exchange, deps: AnswerDeps): Promise<
   const hints = requestHints(exchange.request.headers, members, deps.hints);
   const { text } = workers;
   if (text === undefined) return answerFromText({ request, workers, hints }, exchange, deps.stream);
-  const prompts = [chatPrompt(request, text, workers, deps.requestLimits)];
-  return answerFromTokens(
-    { api: "chat", model: members.model, members, prompts, hints, workers, text, ...logprobsOf(members) },
-    exchange,
-    deps.stream,
-  );
+  return answerFromTokens(chatTokenRequest(request, { hints, workers, text }, deps.requestLimits), exchange, deps.stream);
+}
+
+/** What a chat asks of Tokens workers. @throws AppError when its prompt is refused */
+export function chatTokenRequest(
+  request: ChatRequest,
+  { hints, workers, text }: Pick<TokenRequest, "hints" | "workers" | "text">,
+  limits: RequestLimits,
+): TokenRequest {
+  const { members } = request;
+  const prompts = [chatPrompt(request, text, workers, limits)];
+  return { api: "chat", model: members.model, members, prompts, hints, workers, text, ...logprobsOf(members) };
 }
 
 /** `top_logprobs` alone shows what the worker gives, but asks it for nothing; `logprobs` alone asks for one. */

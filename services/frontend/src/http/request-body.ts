@@ -17,7 +17,7 @@ export async function readJsonBody(request: IncomingMessage, limits: BodyLimits)
   if (!isJsonType(request.headers["content-type"] ?? "")) {
     throw new AppError("unsupported_media_type", "Expected request with Content-Type application/json");
   }
-  return parsed((await readBytes(request, limits)).toString("utf8"));
+  return parseJsonBody(await readBytes(request, limits));
 }
 
 function isJsonType(contentType: string): boolean {
@@ -45,9 +45,10 @@ async function readBytes(request: IncomingMessage, { bodyMb }: BodyLimits): Prom
   return Buffer.concat(chunks, length);
 }
 
-function parsed(text: string): LosslessJson {
+/** @throws AppError `invalid_request` when the bytes are no JSON */
+export function parseJsonBody(bytes: Buffer): LosslessJson {
   try {
-    return parseText(text);
+    return parseText(bytes.toString("utf8"));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     throw deserializeError(error.message);

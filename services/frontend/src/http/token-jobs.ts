@@ -96,7 +96,7 @@ function jobsOf(request: TokenRequest, exchange: Exchange): TokenJob[] {
     const usage = new UsageCount(prompt.tokenIds.length, api);
     return {
       contextId: prompts.length === 1 ? exchange.contextId : `${exchange.contextId}-${index}`,
-      body: bodyOf(request, prompt),
+      body: tokenRequestBody(request, prompt),
       reader: new TokenReader({ text, promptIds: prompt.tokenIds, skipSpecialTokens, stops, n, usage, onTokens }),
       usage,
       nvext: new NvextFields(wantedFields(members), exchange),
@@ -111,7 +111,8 @@ function wantedFields({ nvext }: SamplingMembers): string[] {
   return [...(nvext?.extra_fields ?? []), ...(asks ? ["worker_id"] : [])];
 }
 
-function bodyOf(request: TokenRequest, prompt: TokenPrompt): Buffer {
+/** The request to a worker for one of the prompts. */
+export function tokenRequestBody(request: TokenRequest, prompt: TokenPrompt): Buffer {
   return workerRequestBody({
     model: request.model,
     members: request.members,
