@@ -17,7 +17,7 @@ import type { FrontendConfig } from "./config.ts";
 import type { AnswerDeps } from "./http/answer-deps.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createHttpServer, type ServerDeps, type TlsFiles } from "./http/server.ts";
-import { frontendMetrics } from "./metrics.ts";
+import { frontendMetrics, timedText } from "./metrics.ts";
 import { loadCardText } from "./models/card-files.ts";
 import { InstanceDirectory } from "./models/instance-directory.ts";
 import { ModelSet } from "./models/model-set.ts";
@@ -125,7 +125,7 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
       models,
       discovery: runtime.discovery,
       clientOf: (address) => runtime.endpoint(address).client(),
-      loadText: ({ card }) => loadText(card),
+      loadText: async ({ card }) => timedText(await loadText(card), metrics),
       served: (set) => {
         const model = { model: set.name };
         metrics.contextLength.set(model, set.contextLength);
