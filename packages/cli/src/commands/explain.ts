@@ -80,7 +80,7 @@ async function explained(request: Buffer, config: ConfigOf<typeof fields>, { env
     cardOf: (model) => cardNamed(model, cards, config),
     clientOf: ({ address }) => opened.adopt(runtime.endpoint(address).client(), (client) => client.close()),
   });
-  return ask(preview, runtime, signal);
+  return await ask(preview, runtime, signal); // before the runtime closes
 }
 
 async function ask({ entry, body, prompt }: ChatPreview, runtime: Runtime, signal: AbortSignal): Promise<ExplainedChat> {
