@@ -14,7 +14,8 @@ export default class CountReporter implements Reporter {
         if (state === "failed") own++;
         if (state === "skipped" && !fellWithItsSuite(test)) count(skipped, reasonOf(test));
       }
-      if (own === 0 && !module.ok()) own = 1; // a file that failed to load or a failing hook
+      for (const suite of [module, ...module.children.allSuites()]) if (suite.errors().length > 0) own++; // a failing hook
+      if (own === 0 && !module.ok()) own = 1; // a file that failed to load
       failed += own;
     }
     process.on("exit", () => process.stdout.write(`\n${skippedLines(skipped)}${passed} passed, ${failed} failed\n`));

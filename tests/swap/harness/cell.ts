@@ -19,6 +19,8 @@ import { clientSuite } from "../suites/client.ts";
 import { directSuite } from "../suites/direct.ts";
 import { eventsSuite } from "../suites/events.ts";
 import { faultSuite } from "../suites/faults.ts";
+import { imageEventsSuite } from "../suites/image-events.ts";
+import { leavingSuite } from "../suites/leaving.ts";
 import { routedSuite } from "../suites/routed.ts";
 import { routedImagesSuite } from "../suites/routed-images.ts";
 import { servedIndexSuite } from "../suites/served-index.ts";
@@ -46,6 +48,7 @@ export async function swapCell(release: Release, requestPlane: RequestPlane, { w
     clientSuite(cell);
     directSuite(cell);
     eventsSuite(cell);
+    imageEventsSuite(cell, release);
     routedSuites(cell);
     servedIndexSuite(cell, release);
     if (withFaults) faultSuite(cell);
@@ -63,6 +66,8 @@ function routedSuites(cell: CellOf): void {
   routedSuite("our frontend", cell, ({ ourFrontend }) => ourFrontend);
   routedImagesSuite("the real frontend", cell, ({ realFrontend }) => realFrontend);
   routedImagesSuite("our frontend", cell, ({ ourFrontend }) => ourFrontend);
+  leavingSuite("the real frontend", cell, ({ realFrontend }) => realFrontend);
+  leavingSuite("our frontend", cell, ({ ourFrontend }) => ourFrontend);
 }
 
 interface CellPlan {

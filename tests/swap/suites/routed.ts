@@ -1,7 +1,7 @@
 // (b) the real frontend, (c) our frontend, each before our mm-router and real workers: text.
 //
 // Which worker answered is read from the engines' logs. What the router could know is waited for in the index.
-import { type HttpFrontend, internalModel, publicModel, waitFor } from "@mm-router/testkit";
+import { type HttpFrontend, internalModel, publicModel } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { Cell, CellOf } from "../harness/cell.ts";
 import { type ChatAnswer, chat, chatStreamed } from "../harness/chat.ts";
@@ -39,34 +39,7 @@ export function routedSuite(title: string, cell: CellOf, frontendOf: (cell: Cell
         expect(workersThatSaw(workers, again.usage.prompt_tokens)).toEqual([servers[index]![0], servers[index]![0]]);
       }
     });
-
-    it("tells the engine when the client leaves, where the engine listens", async () => {
-      const { release, workers, indexer } = cell();
-      const aborts = () => workers.flatMap((worker) => worker.engineCalls()).filter(({ op }) => op === "abort").length;
-      const abortsBefore = aborts();
-      const heldBefore = await blocksIn(indexer!.url);
-      await leaveAfterFirstChunk(frontendOf(cell()).url, {
-        model: publicModel,
-        max_tokens: 640,
-        messages: [{ role: "user", content: uniquePrompt() }],
-      });
-      if (["0.9.1", "1.0.2"].includes(release))
-        await untilIndexed(indexer!.url, heldBefore + 640 / 32); // these compute to the end
-      else await waitFor({ what: "the engine's abort", deadlineMs: 5_000 }, async () => aborts() > abortsBefore || undefined);
-    });
   });
-}
-
-async function leaveAfterFirstChunk(url: string, body: object): Promise<void> {
-  const leaving = new AbortController();
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ ...body, stream: true }),
-    signal: leaving.signal,
-  });
-  await response.body!.getReader().read();
-  leaving.abort();
 }
 
 /** Full blocks of prompt and answer; the answer's last token has no entry in the cache. */
