@@ -105,12 +105,13 @@ describe("the handler", () => {
   });
 
   it("passes a worker's error on and ends normally", async () => {
-    const { run, sink, outcome } = handlerOf([
+    const { run, sink, outcome, log } = handlerOf([
       () => streamOf([[frameOf({ event: "error", error: { error_type: { Backend: "InvalidArgument" }, message: "ValueError: bad" } })]]),
     ]);
     await run();
     expect(sink.items[0]?.error?.error_type).toBe("InvalidArgument");
     expect(outcome()).toEqual(["worker_failed"]);
+    expect(JSON.stringify(log.lines)).not.toContain("ValueError");
   });
 
   it("frees once when the client leaves, and says so", async () => {

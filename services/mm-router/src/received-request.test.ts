@@ -31,6 +31,17 @@ describe("readRequest", () => {
       expect(read(`{"token_ids":[1],"extra_args":{"mm_hashes":${hashes}}}`).givenHashes).toBeUndefined();
   });
 
+  it("reads the override of the router's terms and leaves out what is no term", () => {
+    const override = (text: string) => read(`{"token_ids":[1],"router_config_override":${text}}`).override;
+    expect(override('{"overlap_score_weight":0,"router_temperature":0.5,"assume_kv_reuse":false,"new":1}')).toEqual({
+      overlap_score_weight: 0,
+      router_temperature: 0.5,
+      assume_kv_reuse: false,
+    });
+    expect(override('{"overlap_score_weight":-1,"prefill_load_scale":2}')).toEqual({ prefill_load_scale: 2 });
+    for (const none of ["null", '"x"', "[]"]) expect(override(none)).toBeUndefined();
+  });
+
   it("has no tokens where the request has none", () => {
     expect(read("{}").tokenIds.length).toBe(0);
     expect(read('{"token_ids":[]}').tokenIds.length).toBe(0);

@@ -19,7 +19,9 @@ import {
   type RoutingHints,
   tokenIdsAt,
 } from "@mm-router/protocol";
+import type { RouterConfigOverride } from "@mm-router/kv";
 import type { IncomingRequest } from "@mm-router/runtime";
+import { z } from "zod";
 
 export interface ReceivedRequest {
   /** JSON. */
@@ -32,7 +34,24 @@ export interface ReceivedRequest {
   /** `extra_args.mm_hashes`: names that somebody gave the images. */
   readonly givenHashes: readonly string[] | undefined;
   readonly routing: RoutingHints;
+  /** `router_config_override`, as far as it can be used. */
+  readonly override: RouterConfigOverride | undefined;
 }
+
+// A term that is no term is left out: the router's opinion is optional, the request is not.
+const weight = z.number().min(0).nullish().catch(undefined);
+const choice = z.boolean().nullish().catch(undefined);
+const configOverride = z
+  .object({
+    overlap_score_weight: weight,
+    overlap_score_credit: weight,
+    prefill_load_scale: weight,
+    router_temperature: weight,
+    assume_kv_reuse: choice,
+    track_prefill_tokens: choice,
+  })
+  .nullish()
+  .catch(undefined);
 
 /** @throws AppError `protocol_error` when the body is no such request */
 export function readRequest({ codec, body }: Pick<IncomingRequest, "codec" | "body">): ReceivedRequest {
@@ -47,6 +66,7 @@ export function readRequest({ codec, body }: Pick<IncomingRequest, "codec" | "bo
     images: members.has("multi_modal_data") ? imageUrlsOf({ multi_modal_data: decodeMultiModalData(valueOf("multi_modal_data")) }) : [],
     givenHashes: givenHashesOf(json, members),
     routing: decodeRoutingHints(valueOf("routing")),
+    override: configOverride.parse(valueOf("router_config_override")) ?? undefined,
   };
 }
 

@@ -22,9 +22,10 @@ export class RequestLog {
     this.facts = { request_id: requestId };
   }
 
-  received({ tokenIds, images }: ReceivedRequest): void {
+  received({ tokenIds, images, givenHashes }: ReceivedRequest): void {
     this.facts["prompt_tokens"] = tokenIds.length;
     this.facts["images"] = images.length;
+    if (givenHashes !== undefined) this.facts["identity"] = "given";
   }
 
   chosen({ worker, dpRank, prompt, booking }: Choice): void {
@@ -34,10 +35,10 @@ export class RequestLog {
       dp_rank: dpRank,
       isl_tokens: prompt.islTokens,
       overlap_blocks: booking.overlapBlocks,
-      identity: prompt.mmHashes === undefined ? undefined : "ours",
       reason: prompt.degraded,
       routing_ms: elapsed,
     });
+    if (prompt.mmHashes !== undefined) this.facts["identity"] = "ours";
     this.deps.metrics.chosen(elapsed / 1000, { asked: prompt.blockHashes.length, held: booking.overlapBlocks });
   }
 
@@ -53,12 +54,18 @@ export class RequestLog {
   }
 
   finished(outcome: Outcome, error?: unknown): void {
-    const told = error === undefined ? {} : { code: toAppError(error).code, error: toAppError(error).message };
     this.deps.metrics.finished(outcome);
-    this.deps.log.info("request done", { ...this.facts, ...told, outcome, duration_ms: this.elapsedMs() });
+    this.deps.log.info("request done", { ...this.facts, ...errorFacts(outcome, error), outcome, duration_ms: this.elapsedMs() });
   }
 
   private elapsedMs(): number {
     return Math.round((this.deps.clock.now() - this.startedAt) * 1000) / 1000;
   }
+}
+
+/** A worker's own text may hold a URL with its signature: it goes to the client, not into the log. */
+function errorFacts(outcome: Outcome, error: unknown): Record<string, unknown> {
+  if (error === undefined) return {};
+  const { code, status, message } = toAppError(error);
+  return outcome === "worker_failed" ? { code, status } : { code, status, error: message };
 }

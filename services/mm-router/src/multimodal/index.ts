@@ -11,7 +11,6 @@ export { requireDialable } from "./http-transport.ts";
 export { urlIdentity } from "./identity.ts";
 export { createImageAnalyser, type ImageAnalyser } from "./image-analyser.ts";
 export type { Analysis, AnalysisInput } from "./image-analysis.ts";
-export { decodeImage } from "./image-decode.ts";
 export { type ByteSink, followRedirects } from "./image-fetch.ts";
 export { readWholeImageHeader } from "./image-format.ts";
 export type { ImageMetrics } from "./image-loader.ts";
@@ -19,3 +18,7 @@ export { ImageModel, readImageModel } from "./image-model.ts";
 export { ImageProblem } from "./image-problem.ts";
 export { contentDigest, mmHashOf, pixelDigest } from "./mm-hash.ts";
 export { type DegradeReason, degradeReasons, exact, type Quality } from "./quality.ts";
+
+/** Loads sharp when it is called: the service decodes in a thread of its own and need not carry those 29 MB. */
+export const decodeImage: typeof import("./image-decode.ts").decodeImage = async (bytes, limits) =>
+  (await import("./image-decode.ts")).decodeImage(bytes, limits);

@@ -33,7 +33,7 @@ export class KvRouter {
     const { workers, scheduler } = this.deps;
     const forms = Map.groupBy(workers.available(), (worker) => formKey(request, worker));
     const groups = await Promise.all(Array.from(forms.values(), (group) => this.group(request, group, signal)));
-    return new RoutingPlan(groups, request.routing, { scheduler, available: () => workers.available() });
+    return new RoutingPlan(groups, request, { scheduler, available: () => workers.available() });
   }
 
   private async group(request: ReceivedRequest, workers: readonly Worker[], signal: AbortSignal): Promise<PlanGroup> {

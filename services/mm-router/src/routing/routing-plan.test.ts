@@ -1,4 +1,4 @@
-import { LocalScheduler } from "@mm-router/kv";
+import { LocalScheduler, type RouterConfigOverride } from "@mm-router/kv";
 import { AppError, type RoutingHints } from "@mm-router/protocol";
 import { describe, expect, it } from "vitest";
 import { idOf, workerOfRelease } from "../testing.ts";
@@ -9,10 +9,10 @@ import { type PlanGroup, RoutingPlan } from "./routing-plan.ts";
 const prompt: RoutedPrompt = { islTokens: 8, blockHashes: new BigUint64Array([1n, 2n]) };
 const refusal = new AppError("image_forbidden", "no", { status: 400 });
 
-function planOf(groups: PlanGroup[], hints: RoutingHints = {}, gone: Worker[] = []) {
+function planOf(groups: PlanGroup[], routing: RoutingHints = {}, gone: Worker[] = [], override?: RouterConfigOverride) {
   const scheduler = new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 });
   const available = groups.flatMap(({ workers }) => workers).filter((worker) => !gone.includes(worker));
-  return { scheduler, plan: new RoutingPlan(groups, hints, { scheduler, available: () => available }) };
+  return { scheduler, plan: new RoutingPlan(groups, { routing, override }, { scheduler, available: () => available }) };
 }
 
 const workers = [1, 2, 3].map((n) => workerOfRelease("1.4.2", n));
@@ -46,6 +46,16 @@ describe("RoutingPlan", () => {
     expect(idsOf(planOf(groups, { backend_instance_id: idOf(99) }).plan)).toBe(idOf(1));
     expect(idsOf(planOf(groups, { allowed_worker_ids: [idOf(2), idOf(99)] }).plan)).toBe(idOf(2));
     expect(idsOf(planOf(groups, { backend_instance_id: idOf(3) }).plan, [3])).toBeUndefined();
+  });
+
+  it("weighs as the request's override says", () => {
+    const groups = [{ workers, prompt, overlap: [{ worker: workers[1]!.ranks[0]!, blocks: 2 }] }];
+    const chosen = (override?: RouterConfigOverride) =>
+      planOf(groups, {}, [], override)
+        .plan.explain()!
+        .ranks.map(({ cost }) => cost);
+    expect(chosen()).toEqual([4, 2, 4]);
+    expect(chosen({ overlap_score_weight: 0 })).toEqual([2, 2, 2]);
   });
 
   it("keeps requests from kinds of workers that must not get them, and refuses when no other kind is there", () => {

@@ -1,6 +1,7 @@
 // What is known about where a request fits, and the choice made from it; made again when a worker does not take the request.
 import type { Booking, Decision, LocalScheduler, OverlapScore, ScheduleRequest } from "@mm-router/kv";
 import type { InstanceId, RoutingHints } from "@mm-router/protocol";
+import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import type { DegradeReason } from "./degrade.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
@@ -40,6 +41,9 @@ interface Question {
   readonly candidates: readonly Candidate[];
 }
 
+/** What the request itself says about its worker. */
+export type Wishes = Pick<ReceivedRequest, "routing" | "override">;
+
 export interface PlanDeps {
   readonly scheduler: LocalScheduler;
   /** Those that may be chosen at this moment. */
@@ -48,12 +52,12 @@ export interface PlanDeps {
 
 export class RoutingPlan {
   readonly groups: readonly PlanGroup[];
-  private readonly hints: RoutingHints;
+  private readonly wishes: Wishes;
   private readonly deps: PlanDeps;
 
-  constructor(groups: readonly PlanGroup[], hints: RoutingHints, deps: PlanDeps) {
+  constructor(groups: readonly PlanGroup[], wishes: Wishes, deps: PlanDeps) {
     this.groups = groups;
-    this.hints = hints;
+    this.wishes = wishes;
     this.deps = deps;
   }
 
@@ -92,6 +96,7 @@ export class RoutingPlan {
       ...longestOf(allowed),
       overlap: allowed.flatMap(({ overlap }) => overlap),
       candidates: candidates.flatMap(({ worker }) => worker.ranks),
+      override: this.wishes.override,
     };
     return { request, candidates };
   }
@@ -100,7 +105,7 @@ export class RoutingPlan {
     const live = new Set(this.deps.available().map(({ instanceId }) => instanceId));
     const all = groups.flatMap(({ workers, prompt }) => workers.map((worker) => ({ worker, prompt })));
     const usable = all.filter(({ worker: { instanceId } }) => live.has(instanceId) && !refused.has(instanceId));
-    const wanted = wantedIds(this.hints);
+    const wanted = wantedIds(this.wishes.routing);
     // a frontend's ids may be those of routers, which mean nothing to us
     const named = all.some(({ worker }) => wanted.has(worker.instanceId));
     return named ? usable.filter(({ worker }) => wanted.has(worker.instanceId)) : usable;

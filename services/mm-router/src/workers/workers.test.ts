@@ -128,7 +128,10 @@ describe("WorkerDirectory", () => {
 
   it("does not offer who was set aside, until everybody is", () => {
     const { join, card, ids, instances, workers } = directory();
-    for (const n of [1, 2]) join(n), card(n);
+    for (const n of [1, 2]) {
+      join(n);
+      card(n);
+    }
     instances.setAside(idOf(1));
     expect(ids()).toEqual([idOf(2)]);
     expect(workers.list().length).toBe(2);
