@@ -99,13 +99,13 @@ export class ActiveSequences {
     return { activePrefillTokens: rank.prefillTokens, activeDecodeBlocks: rank.blocks, activeRequests: rank.requests };
   }
 
-  /** How many of a request's blocks are not active on a rank yet. */
+  /** How many of a request's blocks are not active on a rank yet. @param hashes sequence hashes, so no two are alike */
   newBlocks(hashes: BigUint64Array): (worker: WorkerKey) => number {
-    const shared = new Map<Rank, number>();
-    for (const hash of new Set(hashes)) {
+    const shared = new Map<Rank | undefined, number>();
+    for (const hash of hashes) {
       for (const rank of this.users.get(hash)?.keys() ?? []) shared.set(rank, (shared.get(rank) ?? 0) + 1);
     }
-    return (worker) => hashes.length - (shared.get(this.ranks.get(worker) as Rank) ?? 0);
+    return (worker) => hashes.length - (shared.get(this.ranks.get(worker)) ?? 0);
   }
 
   /** Requests that count now. */

@@ -177,9 +177,10 @@ export class JetStreamSource implements EventSource {
     }
   }
 
-  /** Ends with the connection. */
+  /** Ends with the connection, or at its first word after `close`. */
   async #followConnection(): Promise<void> {
     for await (const status of this.#nats.status()) {
+      if (this.#closing.signal.aborted) return;
       if (status.type !== "reconnect") continue;
       this.#reconnected = true;
       this.#stop();
