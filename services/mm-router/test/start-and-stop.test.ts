@@ -19,10 +19,8 @@ afterAll(async () => {
 /** The records of the endpoint that frontends call. */
 const generateRecords = async (cell: RouterCell) => (await ownRecords(cell)).filter(({ key }) => key.includes("/mm_router/generate/"));
 
-const ownRecords = async ({ namespace }: RouterCell) => {
-  const entries = await Promise.all(
-    ["instances", "mdc"].map((room) => etcdEntries(servers.etcd.url, `v1/${room}/${namespace}/mm_router/`)),
-  );
+const ownRecords = async ({ namespace }: RouterCell, etcdUrl = servers.etcd.url) => {
+  const entries = await Promise.all(["instances", "mdc"].map((room) => etcdEntries(etcdUrl, `v1/${room}/${namespace}/mm_router/`)));
   return entries.flat();
 };
 
@@ -85,6 +83,31 @@ describe("starting", () => {
     await cell.items(textRequest(70));
     expect(lines.filter(({ level, theirs }) => level === "warn" && theirs === 64).length).toBe(1);
     expect(await metrics.text()).toContain('mm_router_degraded_total{reason="block-size"} 1');
+  });
+});
+
+describe("staying", () => {
+  it("has both records again, and workers, after etcd lost everything", async () => {
+    await using etcd = await startEtcd();
+    await using cell = new RouterCell({ nats: servers.nats, etcd });
+    await cell.worker(says(1));
+    await cell.router();
+    expect((await cell.items(textRequest(4))).length).toBe(1);
+    await etcd.restart({ wipe: true });
+    await fact(async () => {
+      const keys = (await ownRecords(cell, etcd.url)).map(({ key }) => key).filter((key) => key.includes("/generate/"));
+      return keys.length === 2 && new Set(keys.map((key) => key.slice(key.lastIndexOf("/")))).size === 1;
+    });
+    await fact(async () => (await cell.items(textRequest(4)).catch(() => []))[0]?.data !== undefined);
+  });
+
+  it("serves on after NATS was restarted", async () => {
+    await using nats = await startNats();
+    await using cell = new RouterCell({ nats, etcd: servers.etcd });
+    await cell.worker(says(1));
+    await cell.router();
+    await nats.restart();
+    await fact(async () => (await cell.items(textRequest(4)).catch(() => []))[0]?.data !== undefined);
   });
 });
 
