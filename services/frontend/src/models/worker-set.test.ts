@@ -72,7 +72,14 @@ describe("the workers of a model", () => {
     for (const id of [1n, 2n, 3n]) outcomes.set(id, refused(id));
     await expect(set.dispatch(call, anyWorker)).rejects.toThrow("no responders");
     expect(called).toEqual([1n, 2n, 3n]);
-    await expect(set.dispatch(call, anyWorker)).rejects.toThrow("Model `m` is not ready to serve requests yet.");
+  });
+
+  it("are asked again when all of them have just failed: there is nobody else", async () => {
+    const { set, outcomes } = workers();
+    for (const id of [1n, 2n, 3n]) outcomes.set(id, refused(id));
+    await expect(set.dispatch(call, anyWorker)).rejects.toThrow("no responders");
+    outcomes.clear();
+    expect((await set.dispatch(call, anyWorker)).instanceId).toBe(1n);
   });
 
   it("never give a request to another one once it was taken", async () => {

@@ -2,10 +2,13 @@
 //
 //   members    instances whose card says so (model-watcher.ts)
 //   live       members whose instance record stands as well: a card may outlive its instance, and the reverse
-//   available  live ones that did not just fail: a failed one is left alone for a while
+//   available  live ones that did not just fail: a failed one is left alone for a while, unless there is no other
 //
 // I1  Round robin goes by id: the next larger id after the last one chosen, so that comers and goers do not disturb it.
 // I2  A request goes to an instance at most once, and to another one only while no worker has taken it.
+//
+// Dynamo's frontends answer 503 for 5 s when every instance just failed. Ours asks them all the same: what broke the stream of
+// the only mm-router is as a rule a worker behind it that died, and the router has others.
 import {
   AppError,
   dynAddressOf,
@@ -73,7 +76,9 @@ export class WorkerSet {
 
   available(): InstanceId[] {
     const now = this.#options.clock.now();
-    return this.#live().filter((id) => (this.#asideUntil.get(id) ?? 0) <= now);
+    const live = this.#live();
+    const sound = live.filter((id) => (this.#asideUntil.get(id) ?? 0) <= now);
+    return sound.length > 0 ? sound : live;
   }
 
   /**
