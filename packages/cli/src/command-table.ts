@@ -42,6 +42,4 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   expand: lineTool("routing tokens and block hashes of a prompt with images", () => import("./commands/expand.ts")),
   "image-tokens": lineTool("tokens that a model uses for an image size", () => import("./commands/image-tokens.ts")),
   "check-url": lineTool("whether the fetch policy allows a URL", () => import("./commands/check-url.ts")),
-  render: lineTool("prompt and token ids of a chat request", () => import("./commands/render.ts")),
-  decode: lineTool("text of token ids, as it would be streamed", () => import("./commands/decode.ts")),
 };
