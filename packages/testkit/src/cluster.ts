@@ -5,17 +5,19 @@
 //   client ─► frontends[0] ─► routers ─► workers            public name: "model"
 //   client ─► frontends[0] ─────────────► workers           their own name: "model__internal"
 //
-// Started in that order, ended in the reverse one. Everything has its own servers and its own namespace.
+// Ready in the end are all; ended in the reverse order. Everything has its own servers and its own namespace.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeRunDirectory } from "@mm-router/cli/infra";
 import {
+  type DynamoMocker,
   type DynamoWorker,
   type HttpFrontend,
   type Place,
   type Release,
   type RequestPlane,
   startDynamoFrontend,
+  startDynamoMocker,
   startDynamoWorker,
   untilListed,
   type WorkerOptions,
@@ -52,6 +54,8 @@ export interface ClusterOptions {
   readonly routers?: number;
   readonly routerArgs?: readonly string[];
   readonly frontends?: readonly ("ours" | Release)[];
+  /** Release of a mocker under the component `mocker`. */
+  readonly mocker?: Release;
   /** Further variables of every process of ours. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -72,6 +76,7 @@ export interface Cluster extends AsyncDisposable {
   readonly simulatedWorkers: readonly OurService[];
   readonly indexer: (OurService & { readonly url: string }) | undefined;
   readonly routers: readonly OurService[];
+  readonly mocker: DynamoMocker | undefined;
   /** In the order asked for; each lists the names that are served. */
   readonly frontends: readonly (HttpFrontend | (HttpFrontend & OurProcess))[];
 }
@@ -83,38 +88,58 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
   mkdirSync(join(directory, "home"));
   const nats = started.use(await startNats());
   const etcd = started.use(await startEtcd());
-  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32, environment = {} } = options;
+  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32 } = options;
   const place: Place = { natsUrl: nats.url, etcdUrl: etcd.url, namespace: "cell", requestPlane, eventPlane, directory };
   const model = modelDir({ modelType: options.modelType ?? "qwen2_vl" });
-  const { release, count = 2, component = defaultComponent(release), ...workerOptions } = options.workers;
-
-  const workers: DynamoWorker[] = [];
-  const simulatedWorkers: OurService[] = [];
+  const component = options.workers.component ?? defaultComponent(options.workers.release);
   const served = { model, servedName: internalModel, component, blockSize };
-  for (let i = 0; i < count; i++) {
-    if (release === undefined)
-      simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...workerOptions, environment })));
-    else workers.push(started.use(await startDynamoWorker(place, { ...served, ...workerOptions, release })));
-  }
-  const indexer =
-    options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize, environment })) : undefined;
+
+  // Python needs seconds of one core to start, and these do not need each other.
+  const [workers, frontends, mocker] = await allSettled([
+    startWorkers(place, served, options.workers, started),
+    Promise.all((options.frontends ?? []).map(async (kind) => started.use(await startFrontend(place, kind)))),
+    options.mocker && startDynamoMocker(place, { release: options.mocker, model, component: "mocker", blockSize }),
+  ]);
+  if (mocker !== undefined) started.use(mocker);
+  const indexer = options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize })) : undefined;
   const routers: OurService[] = [];
   for (let i = 0; i < (options.routers ?? 0); i++) {
-    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [], environment };
+    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [] };
     routers.push(started.use(await startOurRouter(place, routerOptions)));
   }
-  const frontends: Cluster["frontends"][number][] = [];
-  for (const kind of options.frontends ?? []) {
-    frontends.push(
-      started.use(await (kind === "ours" ? startOurFrontend(place, { environment }) : startDynamoFrontend(place, { release: kind }))),
-    );
-  }
-  const callable = routers.length > 0 ? publicModel : internalModel; // ours hides the internal name while it is not alone
+  const callable = routers.length > 0 ? publicModel : internalModel;
   await Promise.all(frontends.map((frontend) => untilListed(frontend, callable)));
 
   const all = started.move();
   const dispose = (): Promise<void> => all.disposeAsync();
-  return { place, nats, etcd, model, component, workers, simulatedWorkers, indexer, routers, frontends, [Symbol.asyncDispose]: dispose };
+  return { place, nats, etcd, model, component, ...workers, mocker, indexer, routers, frontends, [Symbol.asyncDispose]: dispose };
+}
+
+type StartedWorkers = Pick<Cluster, "workers" | "simulatedWorkers">;
+
+/** One after the other: a new id in etcd is that of the one just started. */
+async function startWorkers(
+  place: Place,
+  served: { readonly model: string; readonly servedName: string; readonly component: string; readonly blockSize: number },
+  { release, count = 2, component: _component, ...options }: ClusterWorkers,
+  started: AsyncDisposableStack,
+): Promise<StartedWorkers> {
+  const workers: DynamoWorker[] = [];
+  const simulatedWorkers: OurService[] = [];
+  for (let i = 0; i < count; i++) {
+    if (release === undefined) simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...options })));
+    else workers.push(started.use(await startDynamoWorker(place, { ...served, ...options, release })));
+  }
+  return { workers, simulatedWorkers };
+}
+
+const startFrontend = (place: Place, kind: "ours" | Release): Promise<HttpFrontend> =>
+  kind === "ours" ? startOurFrontend(place) : startDynamoFrontend(place, { release: kind });
+
+/** As `Promise.all`, but nothing is still starting when it throws. */
+async function allSettled<T extends readonly unknown[]>(starting: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(starting);
+  return Promise.all(starting);
 }
 
 const defaultComponent = (release: Release | undefined): string => (release === undefined ? "backend" : factsOf(release).defaultComponent);

@@ -3,15 +3,7 @@
 //   real workers (2) + mocker ── ours: indexer, mm-router, frontend ── real frontend
 //
 // A stack costs 20 to 40 s of start-up, so suites come to it one after the other; a suite that breaks a process comes last.
-import {
-  type Cluster,
-  cluster,
-  type DynamoMocker,
-  type HttpFrontend,
-  type Release,
-  type RequestPlane,
-  startDynamoMocker,
-} from "@mm-router/testkit";
+import { type Cluster, cluster, type DynamoMocker, type HttpFrontend, type Release, type RequestPlane } from "@mm-router/testkit";
 import { describeReleases } from "@mm-router/testkit/requires";
 import type { Runtime } from "@mm-router/runtime";
 import { afterAll, beforeAll } from "vitest";
@@ -94,12 +86,10 @@ async function describeCell(title: string, plan: CellPlan, suites: (cell: CellOf
 }
 
 async function startCell({ release, frontendRelease, requestPlane }: CellPlan, started: AsyncDisposableStack): Promise<Cell> {
-  const system = started.use(
-    await cluster({ requestPlane, workers: { release }, indexer: true, routers: 1, frontends: ["ours", frontendRelease] }),
-  );
-  const mocker = started.use(await startDynamoMocker(system.place, { release, model: system.model, component: "mocker" }));
+  const frontends = ["ours", frontendRelease] as const;
+  const system = started.use(await cluster({ requestPlane, workers: { release }, mocker: release, indexer: true, routers: 1, frontends }));
   const runtime = await connectTo(system.place);
   started.defer(() => runtime.close());
   const [ourFrontend, realFrontend] = system.frontends;
-  return { ...system, release, mocker, runtime, ourFrontend: ourFrontend!, realFrontend: realFrontend! };
+  return { ...system, release, mocker: system.mocker!, runtime, ourFrontend: ourFrontend!, realFrontend: realFrontend! };
 }

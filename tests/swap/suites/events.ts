@@ -3,7 +3,7 @@ import { blockHashes, xxh3 } from "@mm-router/kv";
 import { waitFor } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
-import { queryIndex } from "../harness/index-query.ts";
+import { type Index, queryIndex, untilHeld } from "../harness/index-query.ts";
 import { dumpOfIndexer, dumpOfWorker } from "../harness/index-view.ts";
 import { callInstance } from "../harness/our-client.ts";
 import { tokensRequest } from "../harness/tokens-request.ts";
@@ -13,24 +13,21 @@ const hashes = blockHashes({ tokens, blockSize: 32 });
 
 export function eventsSuite(cell: CellOf): void {
   describe("our index under real workers", () => {
+    const ourIndex = (): Index => ({ ...cell(), instanceId: cell().indexer!.instanceId });
+
     it("finds what a worker stored, under the id of the worker that stored it", async () => {
-      const { runtime, place, component, workers, indexer } = cell();
+      const { runtime, place, workers } = cell();
       const target = workers[1]!;
       await callInstance(runtime, place, target, tokensRequest(7000));
-      const scores = await waitFor({ what: "the blocks in our index", deadlineMs: 10_000 }, async () => {
-        const found = await queryIndex(runtime, place, component, indexer!.instanceId, hashes);
-        return found.size === 0 ? undefined : found;
-      });
-      expect(scores).toEqual(new Map([[target.instanceId, 3]]));
+      expect(await untilHeld(ourIndex(), hashes, target.instanceId, 3)).toEqual(new Map([[target.instanceId, 3]]));
     });
 
     it("finds nothing with hashes of another seed", async () => {
-      const { runtime, place, component, indexer } = cell();
       const bytes = new Uint8Array(tokens.buffer);
-      const foreign = BigUint64Array.from([0, 1, 2], (block) => xxh3(bytes.subarray(block * 128, (block + 1) * 128), 1338n));
-      const own = BigUint64Array.from([0, 1, 2], (block) => xxh3(bytes.subarray(block * 128, (block + 1) * 128), 1337n));
-      expect(own).toEqual(hashes);
-      expect(await queryIndex(runtime, place, component, indexer!.instanceId, foreign)).toEqual(new Map());
+      const hashesWith = (seed: bigint) =>
+        BigUint64Array.from([0, 1, 2], (block) => xxh3(bytes.subarray(block * 128, (block + 1) * 128), seed));
+      expect(hashesWith(1337n)).toEqual(hashes);
+      expect(await queryIndex(ourIndex(), hashesWith(1338n))).toEqual(new Map());
     });
 
     it("equals what each worker tells about itself, where it does", async () => {

@@ -5,11 +5,11 @@
 // The picture is a file whose digest by the worker's own rule is recorded, so nothing of ours names it.
 import { blockHashes, blockMmInfos, padValue } from "@mm-router/kv";
 import { dialectOf, type MmHash } from "@mm-router/protocol";
-import { dataUrl, golden, goldenPath, type Release, specialTokens, waitFor } from "@mm-router/testkit";
+import { dataUrl, golden, goldenPath, type Release, specialTokens } from "@mm-router/testkit";
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
-import { queryIndex } from "../harness/index-query.ts";
+import { type Index, queryIndex, type Scores, untilHeld } from "../harness/index-query.ts";
 import { callInstance } from "../harness/our-client.ts";
 import { tokensRequest } from "../harness/tokens-request.ts";
 
@@ -36,10 +36,8 @@ export function imageEventsSuite(cell: CellOf, release: Release): void {
       return blockHashes({ tokens, blockSize: 32, blockMmInfos: infos });
     }
 
-    const find = (hashes: BigUint64Array): Promise<ReadonlyMap<bigint, number>> => {
-      const { runtime, place, component, indexer } = cell();
-      return queryIndex(runtime, place, component, indexer!.instanceId, hashes);
-    };
+    const ourIndex = (): Index => ({ ...cell(), instanceId: cell().indexer!.instanceId });
+    const find = (hashes: BigUint64Array): Promise<Scores> => queryIndex(ourIndex(), hashes);
 
     beforeAll(async () => {
       const { runtime, place, workers } = cell();
@@ -50,9 +48,7 @@ export function imageEventsSuite(cell: CellOf, release: Release): void {
         extra_args: { mm_hashes: [givenName.toString(16)] },
       };
       expect((await callInstance(runtime, place, workers[0]!, request)).error).toBeUndefined();
-      await waitFor({ what: "the text before the image in our index", deadlineMs: 10_000 }, async () => {
-        return (await find(hashesOf(name, pictureTokens))).size > 0 || undefined;
-      });
+      await untilHeld(ourIndex(), blockHashes({ tokens: Uint32Array.from(text), blockSize: 32 }), workers[0]!.instanceId, 1);
     });
 
     it("finds all blocks, those of the image included", async () => {

@@ -3,7 +3,7 @@ import { blockHashes } from "@mm-router/kv";
 import { etcdEntries, factsOf, internalModel, startDynamoFrontend, untilListed, waitFor } from "@mm-router/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
-import { queryIndex } from "../harness/index-query.ts";
+import { queryIndex, untilHeld } from "../harness/index-query.ts";
 import { callInstance } from "../harness/our-client.ts";
 import { tokensRequest } from "../harness/tokens-request.ts";
 
@@ -25,19 +25,18 @@ export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsO
     afterAll(() => started.disposeAsync());
 
     it("gives the scores that our own index gives", async () => {
-      const { runtime, place, component, workers, indexer } = cell();
+      const { runtime, place, workers, indexer } = cell();
       const hashesFrom = (first: number) => blockHashes({ tokens: Uint32Array.from({ length: 96 }, (_, at) => first + at), blockSize: 32 });
       await Promise.all(workers.map((worker, index) => callInstance(runtime, place, worker, tokensRequest(8000 + 200 * index))));
+      const theirs = { ...cell(), instanceId: realIndex };
+      const ours = { ...cell(), instanceId: indexer!.instanceId };
       for (const [index, { instanceId }] of workers.entries()) {
         const hashes = hashesFrom(8000 + 200 * index);
-        const theirs = await waitFor({ what: "the blocks in the real index", deadlineMs: 30_000 }, async () => {
-          const found = await queryIndex(runtime, place, component, realIndex, hashes);
-          return found.size === 0 ? undefined : found;
-        });
-        expect(theirs).toEqual(new Map([[instanceId, 3]]));
-        expect(await queryIndex(runtime, place, component, indexer!.instanceId, hashes)).toEqual(theirs);
+        for (const asked of [theirs, ours]) {
+          expect(await untilHeld(asked, hashes, instanceId, 3)).toEqual(new Map([[instanceId, 3]])); // the third comes with the answer's end
+        }
       }
-      expect(await queryIndex(runtime, place, component, realIndex, hashesFrom(90_000))).toEqual(new Map());
+      expect(await queryIndex(theirs, hashesFrom(90_000))).toEqual(new Map());
     });
   });
 }
