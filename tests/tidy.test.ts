@@ -130,20 +130,21 @@ describe("banned", () => {
 });
 
 describe("tools", () => {
+  const toolTimeoutMs = 240_000; // tsc and oxlint take 10 s each alone, and other tests run beside them
   const tool = (name: string, ...args: string[]): string => {
     const child = spawnSync(join(root, "node_modules", ".bin", name), args, { cwd: root, encoding: "utf8" });
     return child.status === 0 ? "" : `${child.stdout}${child.stderr}`;
   };
 
-  it("tsc finds nothing", () => {
+  it("tsc finds nothing", { timeout: toolTimeoutMs }, () => {
     expect(tool("tsc", "--noEmit")).toBe("");
   });
 
-  it("oxlint finds nothing", () => {
+  it("oxlint finds nothing", { timeout: toolTimeoutMs }, () => {
     expect(tool("oxlint", "--type-aware", "--deny-warnings")).toBe("");
   });
 
-  it("biome would format nothing differently", () => {
+  it("biome would format nothing differently", { timeout: toolTimeoutMs }, () => {
     expect(tool("biome", "format", ".")).toBe("");
   });
 });

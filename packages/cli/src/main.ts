@@ -1,15 +1,13 @@
 // ./mmr: the only place that knows all services.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { AppError, toAppError } from "@mm-router/protocol";
-import { nearestName } from "@mm-router/runtime";
+import { nearestName, packageVersion } from "@mm-router/runtime";
 import { commandTable } from "./command-table.ts";
 
 const [name, ...argv] = process.argv.slice(2);
 process.exitCode = await main(name, argv);
 
 async function main(name: string | undefined, argv: readonly string[]): Promise<number> {
-  if (name === "--version" || name === "version") return say(`mm-router ${version()}\n`);
+  if (name === "--version" || name === "version") return say(`mm-router ${packageVersion(import.meta.dirname)}\n`);
   if (name === undefined || name === "--help" || name === "help") return say(usage(), name === undefined ? 2 : 0);
   try {
     const command = Object.hasOwn(commandTable, name) ? commandTable[name] : undefined;
@@ -41,11 +39,6 @@ function usage(): string {
   const width = Math.max(...Object.keys(commandTable).map((command) => command.length));
   const lines = Object.entries(commandTable).map(([command, { help }]) => `  ${command.padEnd(width)}  ${help}`);
   return `Usage: mmr <command> [flags]     mmr <command> --help     mmr --version\n\n${lines.join("\n")}\n`;
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8")) as { version: string };
-  return manifest.version;
 }
 
 function say(text: string, exitCode = 0): number {

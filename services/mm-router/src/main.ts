@@ -1,18 +1,14 @@
 // mm-router: a Dynamo worker in front of Dynamo workers. Routes each request to the worker that holds most of its prefix,
 // images included.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { runService } from "@mm-router/runtime";
+import { packageVersion, runService } from "@mm-router/runtime";
 import { routerFields } from "./config.ts";
 import { createRouter } from "./service.ts";
-
-const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8")) as { version: string };
 
 /** `mmr mm-router`. @param argv arguments after the command's name */
 export function run(argv: readonly string[]): Promise<never> {
   return runService({
     name: "mm-router",
-    version,
+    version: packageVersion(import.meta.dirname),
     argv,
     fields: routerFields,
     create: (config, deps) => createRouter(config, { ...deps, environment: process.env }),
