@@ -92,7 +92,7 @@ function jsonObject(file: Uint8Array | string, name: string): Map<string, Lossle
   return parsed;
 }
 
-function templateTokens(config: ReadonlyMap<string, LosslessJson>): ReadonlyMap<string, Value> {
+export function templateTokens(config: ReadonlyMap<string, LosslessJson>): ReadonlyMap<string, Value> {
   return new Map(["bos_token", "eos_token", "unk_token"].map((name) => [name, tokenTextOf(config.get(name))]));
 }
 

@@ -8,8 +8,14 @@ import { AppError } from "@mm-router/protocol";
 import type { PieceEncoder } from "./piece-encoder.ts";
 import type { TokenizerFile } from "./tokenizer-file.ts";
 
+/** For any other the library would guess. */
+const modelTypes = new Set(["BPE", "Unigram", "WordPiece"]);
+
 /** @throws AppError `configuration` for a stage that the library does not know */
 export function fallbackEncoder(file: TokenizerFile): PieceEncoder {
+  if (!modelTypes.has(file.model.type)) {
+    throw new AppError("configuration", `tokenizer.json has a model of type ${file.model.type}, which is not supported`);
+  }
   try {
     return new LibraryEncoder(file);
   } catch (cause) {

@@ -19,7 +19,7 @@ const pieces = [text, ...text.split(" ")].filter((piece) => piece !== "");
 
 /** Whether `encoder` and the library agree. */
 export function agreesWithLibrary(encoder: PieceEncoder, file: TokenizerFile, vocabulary: ReadonlyMap<string, number>): boolean {
-  const parts = partsOf(pieces.map((piece) => encoder.normalize(piece)));
+  const parts = partsOf(pieces.flatMap((piece) => [encoder.normalize(piece), `▁${piece.replaceAll(" ", "▁")}`]));
   const small = fallbackEncoder({ ...file, model: restrictedModel(file.model, vocabulary, parts) });
   return pieces.every((piece) => idsOf(encoder, piece) === idsOf(small, piece));
 }

@@ -1,6 +1,7 @@
-// SentencePiece BPE with byte fallback: Llama 2, Vicuna, Phi-3, InternLM2, Gemma.
+// SentencePiece BPE with byte fallback: Llama 2, Vicuna, Phi-3, InternLM2, Gemma, Mistral.
 //
 //   "Hi you" ─ "▁" for spaces (and one in front) ─ cut before "▁" ─ characters → merges → ids
+//              by the normaliser, or by a Metaspace pre-tokeniser
 //   a character that the vocabulary lacks: its UTF-8 bytes, <0xE4> <0xBD> <0xA0>
 //
 // Source: Hugging Face tokenizers 0.23; same ids on all recorded inputs.
@@ -16,15 +17,36 @@ const mark = "▁";
 
 /** An encoder for a tokenizer of this kind; undefined for any other. */
 export function sentencePieceEncoder(file: TokenizerFile, vocabulary: ReadonlyMap<string, number>): PieceEncoder | undefined {
-  const prefix = prefixOf(file.normalizer);
+  const marking = markingOf(file);
   // A byte that is a character of its own needs no token: Gemma 2 has none for the tab.
   const byteIds = Array.from(
     { length: 256 },
     (_, byte) => vocabulary.get(byteToken(byte)) ?? (byte < 0x80 ? vocabulary.get(String.fromCharCode(byte)) : undefined),
   );
-  if (prefix === undefined || !leavesWhole(file.preTokenizer) || !isByteFallbackBpe(file.model)) return undefined;
-  if (!byteIds.every((id) => id !== undefined)) return undefined;
-  return new SentencePieceEncoder({ prefix, byteIds, vocabulary, merges: MergeTable.of(file.model, vocabulary), cut: cutOf(vocabulary) });
+  if (marking === undefined || !isByteFallbackBpe(file.model) || !byteIds.every((id) => id !== undefined)) return undefined;
+  const cut = marking.cutsAtEveryMark ? new RegExp(`(?=${mark})`, "u") : cutOf(vocabulary);
+  return new SentencePieceEncoder({ marking, byteIds, vocabulary, merges: MergeTable.of(file.model, vocabulary), cut });
+}
+
+/** How "▁" gets into a text. */
+interface Marking {
+  readonly by: "normalizer" | "pre-tokenizer";
+  /** Which texts get one in front; those of a pre-tokenizer only if they have none. */
+  readonly inFront: "always" | "first" | "never";
+  readonly cutsAtEveryMark: boolean;
+}
+
+function markingOf({ normalizer, preTokenizer }: TokenizerFile): Marking | undefined {
+  if (preTokenizer?.type === "Metaspace") return normalizer === null ? metaspaceMarking(preTokenizer) : undefined;
+  const prefix = prefixOf(normalizer);
+  if (prefix === undefined || !leavesWhole(preTokenizer)) return undefined;
+  return { by: "normalizer", inFront: prefix === "" ? "never" : "always", cutsAtEveryMark: false };
+}
+
+function metaspaceMarking({ replacement, prepend_scheme: scheme = "always", split = true }: Stage): Marking | undefined {
+  if (replacement !== mark || typeof split !== "boolean") return undefined;
+  if (scheme !== "always" && scheme !== "first" && scheme !== "never") return undefined;
+  return { by: "pre-tokenizer", inFront: scheme, cutsAtEveryMark: split };
 }
 
 function byteToken(byte: number): string {
@@ -70,7 +92,7 @@ function cutOf(vocabulary: ReadonlyMap<string, number>): RegExp {
 }
 
 interface SentencePieceSettings {
-  readonly prefix: string;
+  readonly marking: Marking;
   readonly byteIds: readonly number[];
   readonly vocabulary: ReadonlyMap<string, number>;
   readonly merges: MergeTable;
@@ -86,13 +108,23 @@ class SentencePieceEncoder implements PieceEncoder {
   }
 
   normalize(text: string): string {
-    return text === "" ? text : this.#settings.prefix + text.replaceAll(" ", mark);
+    const { by, inFront } = this.#settings.marking;
+    if (text === "" || by !== "normalizer") return text;
+    return (inFront === "always" ? mark : "") + text.replaceAll(" ", mark);
   }
 
-  encode(piece: string, _isFirst: boolean, ids: number[]): void {
-    for (const word of piece.split(this.#settings.cut)) {
+  encode(piece: string, isFirst: boolean, ids: number[]): void {
+    const marked = this.#settings.marking.by === "pre-tokenizer" ? this.#marked(piece, isFirst) : piece;
+    for (const word of marked.split(this.#settings.cut)) {
       for (const id of this.#cache.get(word) ?? this.#encodeWord(word)) ids.push(id);
     }
+  }
+
+  #marked(piece: string, isFirst: boolean): string {
+    const { inFront } = this.#settings.marking;
+    const marked = piece.replaceAll(" ", mark);
+    const isWithout = inFront === "never" || (inFront === "first" && !isFirst);
+    return isWithout || marked.startsWith(mark) ? marked : mark + marked;
   }
 
   #encodeWord(word: string): readonly number[] {
