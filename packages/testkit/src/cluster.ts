@@ -88,7 +88,7 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
   mkdirSync(join(directory, "home"));
   const nats = started.use(await startNats());
   const etcd = started.use(await startEtcd());
-  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32 } = options;
+  const { requestPlane = "nats", eventPlane = "nats", blockSize = 32, environment = {} } = options;
   const place: Place = { natsUrl: nats.url, etcdUrl: etcd.url, namespace: "cell", requestPlane, eventPlane, directory };
   const model = modelDir({ modelType: options.modelType ?? "qwen2_vl" });
   const component = options.workers.component ?? defaultComponent(options.workers.release);
@@ -96,15 +96,16 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
 
   // Python needs seconds of one core to start, and these do not need each other.
   const [workers, frontends, mocker] = await allSettled([
-    startWorkers(place, served, options.workers, started),
-    Promise.all((options.frontends ?? []).map(async (kind) => started.use(await startFrontend(place, kind)))),
+    startWorkers(place, { served, environment }, options.workers, started),
+    Promise.all((options.frontends ?? []).map(async (kind) => started.use(await startFrontend(place, kind, environment)))),
     options.mocker && startDynamoMocker(place, { release: options.mocker, model, component: "mocker", blockSize }),
   ]);
   if (mocker !== undefined) started.use(mocker);
-  const indexer = options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize })) : undefined;
+  const indexer =
+    options.indexer === true ? started.use(await startOurIndexer(place, { workers: component, blockSize, environment })) : undefined;
   const routers: OurService[] = [];
   for (let i = 0; i < (options.routers ?? 0); i++) {
-    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [] };
+    const routerOptions = { model, servedName: publicModel, workers: component, blockSize, args: options.routerArgs ?? [], environment };
     routers.push(started.use(await startOurRouter(place, routerOptions)));
   }
   const callable = routers.length > 0 ? publicModel : internalModel;
@@ -116,25 +117,27 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
 }
 
 type StartedWorkers = Pick<Cluster, "workers" | "simulatedWorkers">;
+type ServedWorkers = Required<Pick<WorkerOptions, "model" | "servedName" | "component" | "blockSize">>;
 
 /** One after the other: a new id in etcd is that of the one just started. */
 async function startWorkers(
   place: Place,
-  served: { readonly model: string; readonly servedName: string; readonly component: string; readonly blockSize: number },
+  { served, environment }: { readonly served: ServedWorkers; readonly environment: Readonly<Record<string, string>> },
   { release, count = 2, component: _component, ...options }: ClusterWorkers,
   started: AsyncDisposableStack,
 ): Promise<StartedWorkers> {
   const workers: DynamoWorker[] = [];
   const simulatedWorkers: OurService[] = [];
   for (let i = 0; i < count; i++) {
-    if (release === undefined) simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...options })));
+    if (release === undefined)
+      simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...options, environment })));
     else workers.push(started.use(await startDynamoWorker(place, { ...served, ...options, release })));
   }
   return { workers, simulatedWorkers };
 }
 
-const startFrontend = (place: Place, kind: "ours" | Release): Promise<HttpFrontend> =>
-  kind === "ours" ? startOurFrontend(place) : startDynamoFrontend(place, { release: kind });
+const startFrontend = (place: Place, kind: "ours" | Release, environment: Readonly<Record<string, string>>): Promise<HttpFrontend> =>
+  kind === "ours" ? startOurFrontend(place, { environment }) : startDynamoFrontend(place, { release: kind });
 
 /** As `Promise.all`, but nothing is still starting when it throws. */
 async function allSettled<T extends readonly unknown[]>(starting: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {

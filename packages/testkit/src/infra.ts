@@ -5,7 +5,7 @@
 //   await nats.kill(); await nats.restart()    same port, store kept;  restart({ wipe: true }): an empty one
 //
 // A test never uses servers that run elsewhere (NATS_SERVER, ETCD_ENDPOINTS): it could not break them.
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInfraBinaries, makeRunDirectory, type Server, startEtcdServer, startNatsServer } from "@mm-router/cli/infra";
 import { keepForReport } from "./failure-report.ts";
@@ -71,9 +71,18 @@ async function control(storeDir: string | undefined, start: (place: Place) => Pr
       if (wipe) rmSync(join(directory, "store"), { recursive: true, force: true });
       server = keepForReport(await start({ directory, port }));
     },
-    freeze: () => server.child.signalGroup("SIGSTOP"),
+    freeze() {
+      server.child.signalGroup("SIGSTOP");
+      untilStopped(server.child.pid!);
+    },
     thaw: () => server.child.signalGroup("SIGCONT"),
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** A signal takes a moment to reach all threads, in which a server may still answer: a test that froze it must be able to rely on it. */
+function untilStopped(pid: number): void {
+  const deadline = performance.now() + 1_000;
+  while (!/\) T /.test(readFileSync(`/proc/${pid}/stat`, "latin1")) && performance.now() < deadline);
 }
