@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { ensureInstalled, node, root, run } from "./bootstrap.mjs";
 
 ensureInstalled();
-const names = readdirSync(join(root, "bench")).filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
+const names = readdirSync(join(root, "bench"))
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.slice(0, -3));
 const [name, ...rest] = process.argv.slice(2);
 if (!names.includes(name)) {
   console.error(`npm run bench -- NAME, one of: ${names.join(", ")}`);
