@@ -7,8 +7,8 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { type JsonValue, parseJson, stringifyJson, toAppError } from "@mm-router/protocol";
 
-/** Answers one line. Throwing is an error line. */
-export type LineCommand = (line: JsonValue) => object | Promise<object>;
+/** Answers one line; `text` is the line as it came, where the notation of numbers counts. Throwing is an error line. */
+export type LineCommand = (line: JsonValue, text: string) => object | Promise<object>;
 
 export interface JsonLinesOptions {
   readonly input: Readable;
@@ -33,7 +33,7 @@ export async function runJsonLines(command: LineCommand, { input, output }: Json
 
 async function answerLine(command: LineCommand, text: string): Promise<object> {
   try {
-    return await command(parseJson(text));
+    return await command(parseJson(text), text);
   } catch (thrown) {
     const error = toAppError(thrown);
     return { error: { code: error.code, message: error.message } };

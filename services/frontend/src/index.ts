@@ -6,6 +6,8 @@ import { createFrontend } from "./service.ts";
 export { type Frontend, createFrontend } from "./service.ts";
 export { type ChatPreview, previewChat } from "./chat-preview.ts";
 export { type FrontendConfig, frontendFields } from "./config.ts";
+export { type RenderedChat, readTextModel, renderChat } from "./text-tools.ts";
+export { type TextModel } from "./text/index.ts";
 
 /** `mmr frontend`. @param argv arguments after the command's name */
 export function run(argv: readonly string[]): Promise<never> {

@@ -12,7 +12,10 @@ import type { LineCommand } from "../jsonl.ts";
 
 /** As a line goes through the tool: text in, text out, errors as errors. */
 function runner(command: LineCommand): (line: object) => Promise<any> {
-  return async (line) => parseJson(stringifyJson(await command(parseJson(stringifyJson(line)) as JsonValue)));
+  return async (line) => {
+    const text = stringifyJson(line);
+    return parseJson(stringifyJson(await command(parseJson(text) as JsonValue, text)));
+  };
 }
 
 describe("mmr image-tokens", () => {

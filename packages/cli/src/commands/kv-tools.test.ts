@@ -7,7 +7,7 @@ import * as select from "./select.ts";
 
 /** What a line of text gives, as text. */
 function runner(command: ReturnType<typeof hash.createCommand>): (line: string) => Promise<string> {
-  return async (line) => stringifyJson(await command(parseJson(line)));
+  return async (line) => stringifyJson(await command(parseJson(line), line));
 }
 
 describe("mmr hash", () => {
@@ -32,7 +32,7 @@ describe("mmr hash", () => {
       const { name: _, expect: expected, ...line } = each;
       for (const { releases, local_hashes } of expected) {
         for (const release of releases) {
-          const answer = await hash.createCommand()({ ...line, release });
+          const answer = await hash.createCommand()({ ...line, release }, "");
           expect((answer as { block_hashes: string[] }).block_hashes, each.name).toEqual(local_hashes);
         }
       }

@@ -16,7 +16,7 @@ import { readThinking } from "./thinking-member.ts";
 
 export interface TokenPrompt {
   readonly tokenIds: Uint32Array;
-  /** The prompt as text; undefined when the client sent ids. */
+  /** What the template printed, NUL included; undefined when the client sent ids. */
   readonly formatted: string | undefined;
   readonly media: MediaReferences | undefined;
 }
@@ -42,10 +42,11 @@ export function completionPrompts(members: CompletionMembers, text: TextModel, w
   });
 }
 
-function promptOfChat(request: ChatRequest, text: TextModel): Omit<TokenPrompt, "media"> {
+/** Without the rules that need a worker's card. */
+export function promptOfChat(request: ChatRequest, text: TextModel): Omit<TokenPrompt, "media"> {
   const given = request.members.nvext?.token_data;
   if (given !== undefined) return { tokenIds: knownIds(given, text), formatted: undefined };
-  const formatted = withoutNul(text.render(promptInput(request)));
+  const formatted = text.render(promptInput(request));
   return { tokenIds: encoded(formatted, text), formatted };
 }
 
