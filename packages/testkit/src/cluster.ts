@@ -54,7 +54,7 @@ export interface ClusterOptions {
   readonly routers?: number;
   readonly routerArgs?: readonly string[];
   readonly frontends?: readonly ("ours" | Release)[];
-  /** Release of a mocker under the component `mocker`. */
+  /** Release of a mocker, in a namespace of its own: the frontends have no part in it. */
   readonly mocker?: Release;
   /** Further variables of every process of ours. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -98,7 +98,11 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
   const [workers, frontends, mocker] = await allSettled([
     startWorkers(place, { served, environment }, options.workers, started),
     Promise.all((options.frontends ?? []).map(async (kind) => started.use(await startFrontend(place, kind, environment)))),
-    options.mocker && startDynamoMocker(place, { release: options.mocker, model, component: "mocker", blockSize }),
+    options.mocker &&
+      startDynamoMocker(
+        { ...place, namespace: `${place.namespace}-mocker` },
+        { release: options.mocker, model, component: "mocker", blockSize },
+      ),
   ]);
   if (mocker !== undefined) started.use(mocker);
   const indexer =

@@ -93,6 +93,8 @@ export interface MockerOptions {
 }
 
 export interface DynamoMocker extends StartedProcess {
+  /** Where it was started. */
+  readonly place: Place;
   readonly component: string;
   readonly instanceId: bigint;
 }
@@ -106,7 +108,7 @@ export async function startDynamoMocker(place: Place, options: MockerOptions): P
   args.push("--speedup-ratio", "10", ...(options.args ?? []));
   const started = await startPython(place, { name: "dynamo.mocker", release: options.release, args });
   const instanceId = await untilRegistered(place, started, endpointPath, known);
-  return { ...started, component: options.component, instanceId };
+  return { ...started, place, component: options.component, instanceId };
 }
 
 export interface FrontendOptions {

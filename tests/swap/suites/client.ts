@@ -22,10 +22,10 @@ export function clientSuite(cell: CellOf): void {
     });
 
     it("yields from a real mocker items of the form and number that the real Python client yields", async () => {
-      const { runtime, place, release, mocker } = cell();
+      const { runtime, release, mocker } = cell();
       const request = tokensRequest(2000, { max_tokens: 5, ignore_eos: true });
-      const ours = await callInstance(runtime, place, mocker, request);
-      const [theirs] = await callWithPython(place, release, mocker, [request]);
+      const ours = await callInstance(runtime, mocker.place, mocker, request);
+      const [theirs] = await callWithPython(mocker.place, release, mocker, [request]);
       const formOf = (items: readonly unknown[] | undefined) => items?.map((item) => Object.keys(item as object).toSorted());
       expect(ours.error).toBeUndefined();
       expect(ours.items.length).toBeGreaterThan(0);

@@ -35,9 +35,9 @@ export function faultSuite(cell: CellOf): void {
     });
 
     it("of a mocker ends its stream with an error within 2 s", async () => {
-      const { runtime, place, mocker } = cell();
+      const { runtime, mocker } = cell();
       let killedAt = Number.NaN;
-      const outcome = await callInstance(runtime, place, mocker, longRequest, {
+      const outcome = await callInstance(runtime, mocker.place, mocker, longRequest, {
         onItem: async (_, count) => {
           if (count !== 1) return;
           killedAt = performance.now();

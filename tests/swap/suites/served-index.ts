@@ -1,6 +1,9 @@
 // (f) Our client before a real served index: it knows the same blocks as ours, and answers our queries.
+//
+// The routers leave first: a frontend serves the index of every model's component, and up to 1.5 all of them under one TCP
+// path, `{id}/kv_indexer_query`, where the last one answers for all.
 import { blockHashes } from "@mm-router/kv";
-import { etcdEntries, factsOf, internalModel, startDynamoFrontend, untilListed, waitFor } from "@mm-router/testkit";
+import { etcdEntries, factsOf, internalModel, registeredInstances, startDynamoFrontend, untilListed, waitFor } from "@mm-router/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
 import { queryIndex, untilHeld } from "../harness/index-query.ts";
@@ -13,7 +16,9 @@ export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsO
     const started = new AsyncDisposableStack();
     let realIndex: bigint;
     beforeAll(async () => {
-      const { place, component, indexer } = cell();
+      const { place, component, indexer, routers } = cell();
+      await Promise.all(routers.map(({ child }) => child.terminate(10_000)));
+      expect(await registeredInstances(place.etcdUrl, `${place.namespace}/mm_router/generate`)).toEqual([]);
       const frontend = started.use(await startDynamoFrontend(place, { release, routerMode: "kv", serveIndexer: true }));
       await untilListed(frontend, internalModel);
       const prefix = `v1/instances/${place.namespace}/${component}/kv_indexer_query/`;
