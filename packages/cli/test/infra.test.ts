@@ -84,7 +84,7 @@ describe("startChild", () => {
       console.log(startChild({ name: "orphan", command: "/bin/sleep", args: ["100"], environment: {} }).pid);
       setInterval(() => {}, 1000);`;
     const parent = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-    const [said] = (await once(parent.stdout, "data")) as [Buffer];
+    const [said] = (await once(parent.stdout, "data", { signal: AbortSignal.timeout(15_000) })) as [Buffer];
     const orphan = Number(said.toString());
     expect(isRunning(orphan)).toBe(true);
     parent.kill("SIGKILL");

@@ -29,5 +29,6 @@ export async function waitFor<T>(options: WaitOptions, ask: () => Promise<T | un
       throw new Error(describeExit(options.child, await options.child.exit), { cause });
     await sleep(50);
   }
-  throw new Error(`waited ${options.deadlineMs / 1000} s for ${options.what}`, { cause });
+  const said = options.child === undefined ? "" : `; its last lines:\n${options.child.lastLines().slice(-20).join("\n")}`;
+  throw new Error(`waited ${options.deadlineMs / 1000} s for ${options.what}${said}`, { cause });
 }
