@@ -55,7 +55,7 @@ export async function previewChat(json: Buffer, config: FrontendConfig, deps: Pr
     random: Math.random,
   });
   const hints = requestHints({}, request.members, rules.hints);
-  const tokens = chatTokenRequest(request, { hints, workers, text }, rules.requestLimits);
+  const tokens = await chatTokenRequest(request, { hints, workers, text }, rules.requestLimits);
   const prompt = tokens.prompts[0]!; // a chat has one
   return { entry, body: tokenRequestBody(tokens, prompt), prompt: prompt.formatted };
 }

@@ -52,15 +52,12 @@ export function frontendMetrics(metrics: Metrics, prefix: string) {
 
 /** The same model, its encoding timed. */
 export function timedText(text: TextModel, { tokenizerLatency }: FrontendMetrics): TextModel {
-  return {
-    ...text,
-    encode: (written) => {
-      const begun = performance.now();
-      const ids = text.encode(written);
-      tokenizerLatency.observe({ operation: "tokenize" }, performance.now() - begun);
-      return ids;
-    },
+  const timed = async (begun: number, ids: Uint32Array | Promise<Uint32Array>) => {
+    const encoded = await ids;
+    tokenizerLatency.observe({ operation: "tokenize" }, performance.now() - begun);
+    return encoded;
   };
+  return { ...text, encodeAside: (written) => timed(performance.now(), text.encodeAside(written)) };
 }
 
 /** How one request ends, for the counters and the log line. */

@@ -49,11 +49,11 @@ export interface RenderedChat {
  * @param json a chat completion request as a client sends it
  * @throws AppError as the frontend would answer
  */
-export function renderChat(json: string, text: TextModel): RenderedChat {
+export async function renderChat(json: string, text: TextModel): Promise<RenderedChat> {
   const rules = requestRules(parseConfig(frontendFields, [], {}));
   const request = parseChatRequest(parseJsonBody(Buffer.from(json)));
   validateChat(request, rules.validation);
   mediaReferences(request.members.messages, rules.requestLimits);
-  const { formatted, tokenIds } = promptOfChat(request, text);
+  const { formatted, tokenIds } = await promptOfChat(request, text);
   return { prompt: formatted, tokenIds };
 }

@@ -17,7 +17,7 @@ export function createCommand(): LineCommand {
   const models = textModels();
   return async (json, text) => {
     const model = await models.get(decodeAs(schema, json, name).model);
-    const { prompt, tokenIds } = renderChat(text, model);
+    const { prompt, tokenIds } = await renderChat(text, model);
     return { ...(prompt !== undefined && { prompt }), token_ids: Array.from(tokenIds) };
   };
 }

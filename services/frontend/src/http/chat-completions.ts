@@ -23,17 +23,17 @@ export async function answerChat(exchange: Exchange, deps: AnswerDeps): Promise<
   const hints = requestHints(exchange.request.headers, members, deps.hints);
   const { text } = workers;
   if (text === undefined) return answerFromText({ request, workers, hints }, exchange, deps.stream);
-  return answerFromTokens(chatTokenRequest(request, { hints, workers, text }, deps.requestLimits), exchange, deps.stream);
+  return answerFromTokens(await chatTokenRequest(request, { hints, workers, text }, deps.requestLimits), exchange, deps.stream);
 }
 
 /** What a chat asks of Tokens workers. @throws AppError when its prompt is refused */
-export function chatTokenRequest(
+export async function chatTokenRequest(
   request: ChatRequest,
   { hints, workers, text }: Pick<TokenRequest, "hints" | "workers" | "text">,
   limits: RequestLimits,
-): TokenRequest {
+): Promise<TokenRequest> {
   const { members } = request;
-  const prompts = [chatPrompt(request, text, workers, limits)];
+  const prompts = [await chatPrompt(request, text, workers, limits)];
   return { api: "chat", model: members.model, members, prompts, hints, workers, text, ...logprobsOf(members) };
 }
 

@@ -21,7 +21,7 @@ export async function answerCompletion(exchange: Exchange, deps: AnswerDeps): Pr
   const hints = requestHints(exchange.request.headers, members, deps.hints);
   const { text } = workers;
   if (text === undefined) return answerFromText({ request, workers, hints }, exchange, deps.stream);
-  const prompts = completionPrompts(members, text, workers, deps.requestLimits);
+  const prompts = await completionPrompts(members, text, workers, deps.requestLimits);
   const { logprobs: top, ...sampling } = members;
   const logprobs = top === undefined ? undefined : { top };
   const job = {

@@ -22,7 +22,7 @@ const outcomes = golden<{ cases: Outcome[] }>("wire/worker-outcome-to-http.json"
 /** Ids are words; enough of a model where only the way of errors is looked at. */
 const words = {
   render: () => "prompt",
-  encode: () => Uint32Array.of(1, 2, 3),
+  encodeAside: () => Uint32Array.of(1, 2, 3),
   detokenizer: () => ({ push: (ids: readonly number[]) => ids.map((id) => `w${id} `).join("") }),
   vocabularySize: 10,
   eosTokenIds: [9],

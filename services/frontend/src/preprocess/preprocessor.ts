@@ -22,32 +22,39 @@ export interface TokenPrompt {
 }
 
 /** @throws AppError for media that are refused, a template that fails, or too many tokens */
-export function chatPrompt(request: ChatRequest, text: TextModel, workers: WorkerSet, limits: RequestLimits): TokenPrompt {
+export async function chatPrompt(request: ChatRequest, text: TextModel, workers: WorkerSet, limits: RequestLimits): Promise<TokenPrompt> {
   const media = mediaReferences(request.members.messages, limits);
-  const prompt = promptOfChat(request, text);
+  const prompt = await promptOfChat(request, text);
   checkContextLength(prompt.tokenIds.length, workers.contextLength);
   return { ...prompt, media };
 }
 
 /** One prompt per request to a worker. @throws AppError for unknown ids, too many prompts or too many tokens */
-export function completionPrompts(members: CompletionMembers, text: TextModel, workers: WorkerSet, limits: RequestLimits): TokenPrompt[] {
+export async function completionPrompts(
+  members: CompletionMembers,
+  text: TextModel,
+  workers: WorkerSet,
+  limits: RequestLimits,
+): Promise<TokenPrompt[]> {
   const written = promptList(members.prompt);
   if (written.length > limits.promptsMax) {
     throw new AppError("invalid_request", `the request has ${written.length} prompts, the limit is ${limits.promptsMax}`);
   }
-  return written.map((each) => {
-    const tokenIds = typeof each === "string" ? encoded(each, text) : knownIds(each, text);
+  const prompts: TokenPrompt[] = [];
+  for (const each of written) {
+    const tokenIds = typeof each === "string" ? await encoded(each, text) : knownIds(each, text);
     checkContextLength(tokenIds.length, workers.contextLength);
-    return { tokenIds, formatted: typeof each === "string" ? each : undefined, media: undefined };
-  });
+    prompts.push({ tokenIds, formatted: typeof each === "string" ? each : undefined, media: undefined });
+  }
+  return prompts;
 }
 
 /** Without the rules that need a worker's card. */
-export function promptOfChat(request: ChatRequest, text: TextModel): Omit<TokenPrompt, "media"> {
+export async function promptOfChat(request: ChatRequest, text: TextModel): Promise<Omit<TokenPrompt, "media">> {
   const given = request.members.nvext?.token_data;
   if (given !== undefined) return { tokenIds: knownIds(given, text), formatted: undefined };
   const formatted = text.render(promptInput(request));
-  return { tokenIds: encoded(formatted, text), formatted };
+  return { tokenIds: await encoded(formatted, text), formatted };
 }
 
 /** What a chat request says about its prompt. */
@@ -79,8 +86,8 @@ function promptList(prompt: CompletionMembers["prompt"]): (string | number[])[] 
   return isOneOfIds ? [prompt as number[]] : (prompt as (string | number[])[]);
 }
 
-function encoded(prompt: string, text: TextModel): Uint32Array {
-  return text.encode(withoutNul(prompt));
+async function encoded(prompt: string, text: TextModel): Promise<Uint32Array> {
+  return text.encodeAside(prompt.includes("\0") ? prompt.replaceAll("\0", "") : prompt);
 }
 
 function knownIds(ids: readonly number[], text: TextModel): Uint32Array {
@@ -88,8 +95,4 @@ function knownIds(ids: readonly number[], text: TextModel): Uint32Array {
   if (unknown !== undefined)
     throw new AppError("invalid_request", `token id ${unknown} is outside the vocabulary of ${text.vocabularySize} tokens`);
   return Uint32Array.from(ids);
-}
-
-function withoutNul(prompt: string): string {
-  return prompt.includes("\0") ? prompt.replaceAll("\0", "") : prompt;
 }

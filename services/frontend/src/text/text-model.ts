@@ -14,6 +14,7 @@ import { type TokenText, TokenTexts } from "./detokenizer/token-texts.ts";
 import { eosTokenIdsOf } from "./eos-tokens.ts";
 import { type ChatPromptInput, PromptRenderer } from "./prompt-renderer.ts";
 import type { Value } from "./template/values.ts";
+import { LongTexts } from "./tokenizer/long-texts.ts";
 import { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface TextModelFiles {
@@ -42,9 +43,18 @@ export interface TextModel {
   render(input: ChatPromptInput): string;
   /** Ids of the whole text; no BOS but the one that the text itself has. */
   encode(text: string): Uint32Array;
+  /**
+   * The same, and a long text on a thread: other requests go on.
+   *
+   * @throws AppError `overloaded`, `invalid_request` for one that takes too long
+   */
+  encodeAside(text: string): Uint32Array | Promise<Uint32Array>;
   detokenizer(options: DetokenizerOptions): Detokenizer;
   tokenText(id: number): TokenText;
 }
+
+/** UTF-16 units from which a text is long; up to here encoding takes some ten milliseconds. */
+const longTextMin = 128 * 1024;
 
 /** Prompts that Dynamo's own code writes, without a template. Source: Dynamo 1.6.1, preprocessor/prompt. */
 const nativePromptTypes = new Set(["deepseek_v32", "deepseek_v4", "deepseek_v41", "kimi_k3", "inkling_mm_model"]);
@@ -67,6 +77,7 @@ export function loadTextModel(files: TextModelFiles, options: TextModelOptions =
     tokens,
   );
   const tokenizer = new Tokenizer(files.tokenizerJson, tokenizerConfig);
+  const longTexts = new LongTexts(files);
   if (tokenizer.warning !== undefined) options.warn?.(tokenizer.warning);
   const renderer = new PromptRenderer(templates, tokens, { hidesToolsForNone: options.hidesToolsForNone ?? true });
   const texts = new TokenTexts(tokenizer.vocabulary, new Decoder(tokenizer.decoder));
@@ -76,6 +87,7 @@ export function loadTextModel(files: TextModelFiles, options: TextModelOptions =
     vocabularySize: tokenizer.vocabulary.size,
     render: (input) => renderer.render(input),
     encode: (text) => tokenizer.encode(text),
+    encodeAside: (text) => (text.length < longTextMin ? tokenizer.encode(text) : longTexts.encode(text)),
     detokenizer: (detokenizerOptions) => new Detokenizer(texts, detokenizerOptions),
     tokenText: (id) => texts.alone(id),
   };
