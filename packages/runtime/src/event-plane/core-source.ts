@@ -15,6 +15,7 @@ export class CoreSource implements EventSource {
   readonly #queue: BoundedQueue<EventSourceItem>;
   readonly #subscriptions: readonly Subscription[];
   #sequence = 0;
+  #isClosed = false;
   /** Told before the next message that finds room. */
   #loss: LossReason | undefined;
 
@@ -41,6 +42,7 @@ export class CoreSource implements EventSource {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#queue.clear();
     this.#queue.close();
@@ -51,9 +53,10 @@ export class CoreSource implements EventSource {
     if (!this.#queue.offer(item)) this.#loss = "overflow";
   }
 
-  /** Ends with the connection. */
+  /** Ends with the connection, or at its first word after `close`. */
   async #followConnection(nats: NatsConnection): Promise<void> {
     for await (const status of nats.status()) {
+      if (this.#isClosed) return;
       if (status.type === "reconnect") this.#take({ kind: "maybe_lost", reason: "reconnected" });
     }
   }
