@@ -45,7 +45,7 @@ export interface ClusterWorkers extends Pick<WorkerOptions, "args" | "events" | 
 
 export interface ClusterOptions {
   readonly requestPlane?: RequestPlane;
-  readonly eventPlane?: "nats" | "zmq";
+  readonly eventPlane?: Place["eventPlane"];
   readonly modelType?: ModelType;
   readonly blockSize?: number;
   readonly workers: ClusterWorkers;

@@ -11,13 +11,16 @@ import { keepForReport } from "./failure-report.ts";
 
 export type RequestPlane = "nats" | "tcp";
 
+/** `unset`: what each process does when nobody says. */
+export type EventPlane = "nats" | "zmq" | "unset";
+
 /** Where processes find each other. Processes that share a place and a model form one system. */
 export interface Place {
   readonly natsUrl: string;
   readonly etcdUrl: string;
   readonly namespace: string;
   readonly requestPlane: RequestPlane;
-  readonly eventPlane: "nats" | "zmq";
+  readonly eventPlane: EventPlane;
   /** Folder of the stack: logs, HOME of its processes; removed with it. */
   readonly directory: string;
 }
@@ -67,7 +70,7 @@ export function addressesOf(place: Place): Record<string, string> {
     ETCD_ENDPOINTS: place.etcdUrl,
     DYN_NAMESPACE: place.namespace,
     DYN_REQUEST_PLANE: place.requestPlane,
-    DYN_EVENT_PLANE: place.eventPlane,
+    ...(place.eventPlane !== "unset" && { DYN_EVENT_PLANE: place.eventPlane }),
     DYN_MM_ALLOW_INTERNAL: "1", // images come from this machine
   };
 }

@@ -64,4 +64,7 @@ export const indexerFields = {
 
 export type IndexerConfig = ConfigOf<typeof indexerFields>;
 
-export const streamLimitsOf = (config: IndexerConfig) => ({ bytesMax: config.streamMbMax * MiB, ageMaxS: config.streamAgeMaxS });
+export const streamLimitsOf = (config: Pick<IndexerConfig, "streamMbMax" | "streamAgeMaxS">) => ({
+  bytesMax: config.streamMbMax * MiB,
+  ageMaxS: config.streamAgeMaxS,
+});

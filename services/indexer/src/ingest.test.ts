@@ -65,6 +65,7 @@ function ingesting({ release = "1.6.1", workers, recoverable = [] }: Options = {
       dialectOf: () => dialectOf(release),
       recoveryTarget: (worker) => recoverable.find(({ workerId, dpRank }) => workerId === worker.workerId && dpRank === worker.dpRank),
       recoverableRanks: () => recoverable,
+      ranksOfPublisher: (publisherId) => recoverable.filter(({ workerId }) => publisherId === 100n + workerId),
     },
     ask: (worker, start) => {
       const answer = Promise.withResolvers<Recovered>();
@@ -216,13 +217,33 @@ describe("Ingest", () => {
     expect(index.size).toEqual({ ranks: 0, entries: 0 });
   });
 
-  it("asks for every rank without a known past once the stored events are read, and for no other", async () => {
+  it("asks every rank once the stored events are read: for what came after them, or for everything", async () => {
     const other = { workerId: 2n as InstanceId, dpRank: 1 };
     const { source, asked, taken } = ingesting({ recoverable: [one, other] });
     source.give(message(stored(1, 1)));
     source.item({ kind: "caught_up" });
     await taken();
-    expect(asked.map(({ worker, start }) => ({ worker, start }))).toEqual([{ worker: other, start: null }]);
+    expect(asked.map(({ worker, start }) => ({ worker, start }))).toEqual([
+      { worker: one, start: 2n },
+      { worker: other, start: null },
+    ]);
+  });
+
+  it("asks the ranks of a publisher in doubt for what came after the last event, and no others", async () => {
+    const other = { workerId: 2n as InstanceId, dpRank: 0 };
+    const { source, asked, ingest, taken } = ingesting({ recoverable: [one, other] });
+    source.give(message(stored(1, 1)), message(stored(1, 1, other)));
+    ingest.doubtPublisher(102n); // all will be asked when the stored events are read
+    source.item({ kind: "caught_up" });
+    await taken();
+    for (const { answer } of asked) answer.resolve({ kind: "nothing_new" });
+    await ingest.settled();
+    ingest.doubtPublisher(102n);
+    expect(asked.map(({ worker, start }) => [worker, start])).toEqual([
+      [one, 2n],
+      [other, 2n],
+      [other, 2n],
+    ]);
   });
 
   it("asks a rank that fell silent, once, whether that was its last event", async () => {

@@ -29,6 +29,7 @@ export interface Workers {
   dialectOf(workerId: InstanceId): Dialect;
   recoveryTarget(worker: WorkerKey): object | undefined;
   recoverableRanks(): readonly WorkerKey[];
+  ranksOfPublisher(publisherId: U64): readonly WorkerKey[];
 }
 
 export interface IngestDeps {
@@ -103,10 +104,16 @@ export class Ingest {
     for (const { gone } of this.#ranks.values()) gone.abort();
   }
 
-  /** What was stored has been read: from here on ranks without a known past are asked for. */
+  /** What was stored has been read: every rank is asked for what is missing, also after the last event that was stored. */
   caughtUp(): void {
     this.#caughtUp = true;
-    this.completeRanks();
+    for (const worker of this.#deps.workers.recoverableRanks()) this.#rank(worker).follower.confirm();
+  }
+
+  /** Messages of this publisher may be missing, also after the last one that came. */
+  doubtPublisher(publisherId: U64): void {
+    if (!this.#caughtUp) return; // every rank will be asked
+    for (const worker of this.#deps.workers.ranksOfPublisher(publisherId)) this.#rank(worker).follower.doubt();
   }
 
   /** Resolves when no recovery runs. */

@@ -17,12 +17,14 @@ import {
   type EndpointAddress,
   type EventSource,
   eventSourcePrefix,
+  indexLookupEndpoint,
   indexQueryEndpoint,
   type Instance,
   type InstanceId,
   instancePrefix,
   cardPrefix,
   recoveryEndpointOf,
+  type U64,
   type WorkerKey,
 } from "@mm-router/protocol";
 import type { Discovery, Logger, Watch } from "@mm-router/runtime";
@@ -42,7 +44,12 @@ export interface RecoveryTarget {
 }
 
 /** What stands under a workers' component without being a worker. */
-const foreignEndpoints: ReadonlySet<string> = new Set([indexQueryEndpoint, "kv_indexer_record_routing_decision", "router-discovery"]);
+const foreignEndpoints: ReadonlySet<string> = new Set([
+  indexQueryEndpoint,
+  indexLookupEndpoint,
+  "kv_indexer_record_routing_decision",
+  "router-discovery",
+]);
 
 export class Membership {
   readonly #where: Pick<EndpointAddress, "namespace" | "component">;
@@ -142,6 +149,13 @@ export class Membership {
       .map(({ worker }) => worker);
     for (const instance of this.#instances.values()) ranks.push(...rankOfEndpoint(instance));
     return ranks;
+  }
+
+  /** ≥ 1.4: the one that its source names; before, all that the instance can be asked about. */
+  ranksOfPublisher(publisherId: U64): WorkerKey[] {
+    const named = [...this.#sources.values()].filter((source) => source.publisherId === publisherId && this.#isOurs(source));
+    if (named.length > 0) return named.map(({ worker }) => worker).filter(({ workerId }) => this.has(workerId));
+    return this.recoverableRanks().filter(({ workerId }) => workerId === publisherId);
   }
 
   #cardsOf(workerId: InstanceId): CardEntry[] {

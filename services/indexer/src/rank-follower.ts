@@ -87,6 +87,12 @@ export class RankFollower {
     if (!this.#isComplete && this.#buffer === undefined) this.#recover(null, "unknown_past");
   }
 
+  /** Asks for what came after the last known event, or for everything. */
+  confirm(): void {
+    if (this.#isComplete) this.doubt();
+    else this.complete();
+  }
+
   recovered(answer: Recovered): void {
     if (answer.kind === "dump") this.#deps.index.removeRank(this.worker);
     if (answer.kind !== "nothing_new") this.#applyAnswer(answer);

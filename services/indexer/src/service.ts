@@ -3,15 +3,9 @@
 //   start   lease · workers known · log and own streams opened · stored events read · workers asked · served · HTTP
 //   close   the other way round
 import { RadixTree } from "@mm-router/kv";
-import { AppError, kvStreamName } from "@mm-router/protocol";
+import { AppError, indexLookupEndpoint } from "@mm-router/protocol";
 import {
-  captureStreamName,
   connectRuntime,
-  CoreSource,
-  ensureCaptureStream,
-  type EventSource,
-  JetStreamSource,
-  kvEventSubjects,
   type Logger,
   type RunningService,
   type Runtime,
@@ -22,11 +16,12 @@ import {
   withDeadline,
 } from "@mm-router/runtime";
 import { type IndexerConfig, streamLimitsOf } from "./config.ts";
+import { EventLog } from "./event-log.ts";
 import { type HttpServer, serveHttp, type WorkerStatus } from "./http.ts";
 import { Ingest } from "./ingest.ts";
 import { Membership } from "./membership.ts";
-import { indexerGauges, indexerMetrics } from "./metrics.ts";
-import { queryHandler } from "./query-endpoint.ts";
+import { indexerGauges, type IndexerMetrics, indexerMetrics } from "./metrics.ts";
+import { lookupAnswerer, queryHandler } from "./query-endpoint.ts";
 import { Recovery } from "./recovery.ts";
 
 export interface Indexer extends RunningService {
@@ -43,15 +38,16 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
   const { index, membership, ingest, metrics } = createParts(config, deps, runtime);
   opened.defer(() => membership.close());
   opened.defer(() => ingest.close());
-  await withDeadline(membership.ready(), config.connectDeadlineS * 1000, "listing the workers", deps.signal);
-
-  const sources = await openSources(config, runtime, log);
-  for (const source of sources) opened.defer(() => source.close());
-  await readStored(config, ingest, sources, log);
+  const eventLog = opened.use(await openEventLog(config, { runtime, ingest, metrics, log }));
+  const listed = Promise.all([membership.ready(), eventLog.ready]);
+  await withDeadline(listed, config.connectDeadlineS * 1000, "listing the workers", deps.signal);
+  await readStored(config, ingest, eventLog, log);
 
   const address = { namespace: config.namespace, component: config.component, endpoint: config.endpoint };
-  const handler = queryHandler({ index, workersOf: (model) => membership.workersOf(model), metrics, clock: systemClock });
-  const served = await runtime.endpoint(address).serve(handler);
+  const queryDeps = { index, workersOf: (model: string) => membership.workersOf(model), metrics, clock: systemClock };
+  const lookup = await runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).serveAnswers(lookupAnswerer(queryDeps));
+  opened.defer(() => stopServing(lookup, config));
+  const served = await runtime.endpoint(address).serve(queryHandler(queryDeps));
   opened.defer(() => stopServing(served, config));
 
   const http = await openHttp(config, deps, { index, membership, ingest });
@@ -65,9 +61,10 @@ interface Parts {
   readonly index: RadixTree;
   readonly membership: Membership;
   readonly ingest: Ingest;
+  readonly metrics: IndexerMetrics;
 }
 
-function createParts(config: IndexerConfig, { log, metrics: registry }: ServiceDeps, runtime: Runtime) {
+function createParts(config: IndexerConfig, { log, metrics: registry }: ServiceDeps, runtime: Runtime): Parts {
   const metrics = indexerMetrics(registry);
   const index = new RadixTree({ entriesMax: config.entriesMax });
   const membership: Membership = new Membership(
@@ -94,33 +91,31 @@ function createParts(config: IndexerConfig, { log, metrics: registry }: ServiceD
   return { index, membership, ingest, metrics };
 }
 
-/** Our log of the core subjects, or the subjects themselves where JetStream cannot have one; and the stream that durable workers make. */
-async function openSources(config: IndexerConfig, runtime: Runtime, log: Logger): Promise<EventSource[]> {
-  const nats = await runtime.nats();
-  const where = { namespace: config.namespace, component: config.component };
-  const limits = streamLimitsOf(config);
-  const create = () => ensureCaptureStream(nats, where, limits);
-  const durable = new JetStreamSource(nats, { stream: kvStreamName(where) }, log);
-  try {
-    await create();
-    return [new JetStreamSource(nats, { stream: captureStreamName(where), create, storesUnacknowledged: true }, log), durable];
-  } catch (error) {
-    log.warn("no log of the workers' events in JetStream, so what is published while this process is away must come from the workers", {
-      error,
-    });
-    return [new CoreSource(nats, { subjects: kvEventSubjects(where) }), durable];
-  }
+async function openEventLog(
+  { namespace, component, ...config }: IndexerConfig,
+  { runtime, ingest, metrics, log }: Pick<Parts, "ingest" | "metrics"> & { readonly runtime: Runtime; readonly log: Logger },
+): Promise<EventLog> {
+  return await EventLog.open(
+    { where: { namespace, component }, limits: () => streamLimitsOf(config) },
+    {
+      nats: await runtime.nats(),
+      discovery: runtime.discovery,
+      doubtPublisher: (publisherId) => ingest.doubtPublisher(publisherId),
+      malformed: () => metrics.undecodable(),
+      log,
+    },
+  );
 }
 
 /** Lets the sources run; waits until what they stored is applied and the workers have told the rest, or for the deadline. */
-async function readStored(config: IndexerConfig, ingest: Ingest, sources: readonly EventSource[], log: Logger): Promise<void> {
-  const read = sources.map((source) => {
+async function readStored(config: IndexerConfig, ingest: Ingest, eventLog: EventLog, log: Logger): Promise<void> {
+  const read = eventLog.sources.map((source) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     void ingest.run(source, resolve);
     return promise;
   });
   const settled = async (): Promise<void> => {
-    await Promise.all(read);
+    await Promise.all([...read, eventLog.heard()]);
     ingest.caughtUp();
     await ingest.settled();
   };
@@ -137,7 +132,11 @@ async function stopServing(served: ServedEndpoint, config: IndexerConfig): Promi
   await served.drain(config.gracePeriodS * 1000);
 }
 
-async function openHttp(config: IndexerConfig, { metrics }: ServiceDeps, { index, membership, ingest }: Parts): Promise<HttpServer> {
+async function openHttp(
+  config: IndexerConfig,
+  { metrics }: ServiceDeps,
+  { index, membership, ingest }: Omit<Parts, "metrics">,
+): Promise<HttpServer> {
   const setGauges = indexerGauges(metrics);
   const workers = (): WorkerStatus[] =>
     membership.workers.map((workerId) => ({

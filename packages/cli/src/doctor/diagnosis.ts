@@ -113,17 +113,8 @@ function planeFindings(members: readonly Member[]): Finding[] {
 function eventFindings({ channels }: ClusterView, workers: readonly Member[]): Finding[] {
   const places = new Set(workers.map(({ instance }) => `${instance.address.namespace}/${instance.address.component}`));
   const own = channels.filter(({ topic, namespace, component }) => topic === "kv-events" && places.has(`${namespace}/${component}`));
-  const zmq = own.filter(({ kind }) => kind === "Zmq");
-  if (zmq.length > 0) {
-    return [
-      {
-        level: "error",
-        sentence: `${count(zmq.length, "KV event channel")} on ZMQ: the indexer listens on NATS`,
-        remedy: "start the workers with DYN_EVENT_PLANE=nats (from 1.4 on zmq is their default)",
-      },
-    ];
-  }
-  return own.length > 0 ? [{ level: "ok", sentence: `${count(own.length, "KV event channel")} on NATS` }] : [];
+  const ways = [...Map.groupBy(own, ({ kind }) => (kind === "Zmq" ? "ZMQ, bridged by the indexer" : "NATS"))];
+  return ways.map(([way, { length }]) => ({ level: "ok", sentence: `${count(length, "KV event channel")} on ${way}` }));
 }
 
 function indexerFindings({ instances }: ClusterView, workers: readonly Member[], { namespace, workerComponent }: DoctorPlace): Finding[] {

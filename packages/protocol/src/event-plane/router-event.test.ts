@@ -6,7 +6,7 @@ import { dialectOf } from "../dialect.ts";
 import { decodeEnvelope, encodeEnvelope } from "./envelope.ts";
 import { encodeEventPayloads, routerEventFor } from "./event-form.ts";
 import { decodeRouterEvents, encodeRouterEvent, encodeRouterEventList, type RouterEvent } from "./router-event.ts";
-import { decodeZmqFrames, encodeZmqFrames } from "./zmq-frames.ts";
+import { decodeZmqFrames, encodeZmqFrames, readZmqFrames } from "./zmq-frames.ts";
 
 interface WireRun {
   readonly release: string;
@@ -87,6 +87,18 @@ describe("messages of real publishers", () => {
     }
     expect(wrong).toEqual([]);
     expect(messages).toBe(135);
+  });
+
+  it("reads publisher and sequence of a ZMQ message from its frames, as its envelope repeats them", () => {
+    const messages = runs.flatMap(({ zmq_messages = [] }) => zmq_messages);
+    for (const { frames_hex } of messages) {
+      const frames = frames_hex.map((frame) => Buffer.from(frame, "hex"));
+      const { publisherId, sequence, envelope } = readZmqFrames(frames);
+      expect(decodeEnvelope(envelope)).toMatchObject({ publisher_id: publisherId, sequence });
+      expect(() => readZmqFrames([...frames, Buffer.alloc(0)])).toThrow("4 frames, not 5");
+      expect(() => readZmqFrames([frames[0]!, Buffer.alloc(7), frames[2]!, frames[3]!])).toThrow("8 bytes, not 7");
+    }
+    expect(messages.length).toBeGreaterThan(100);
   });
 
   it("gives events the members that each release writes", () => {

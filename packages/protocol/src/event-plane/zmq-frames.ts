@@ -20,19 +20,41 @@ export function encodeZmqFrames(envelope: EventEnvelope): readonly Uint8Array[] 
   return [Buffer.from(envelope.topic), u64Frame(envelope.publisher_id), u64Frame(envelope.sequence), last];
 }
 
+/** A message whose frames fit together; its envelope is not decoded. */
+export interface ZmqMessage {
+  readonly publisherId: U64;
+  readonly sequence: U64;
+  /** As a NATS message of the same event would hold it. */
+  readonly envelope: Uint8Array;
+}
+
+/**
+ * Takes the frames apart.
+ *
+ * @throws AppError `protocol_error`
+ */
+export function readZmqFrames(frames: readonly Uint8Array[]): ZmqMessage {
+  const [, publisher, sequence, last] = frames;
+  if (frames.length !== 4 || last === undefined) throw new AppError("protocol_error", `a ZMQ event has 4 frames, not ${frames.length}`);
+  const buffer = Buffer.from(last.buffer, last.byteOffset, last.byteLength);
+  if (buffer.length < headLength || buffer.readUInt8(0) !== formatVersion || buffer.readUInt32BE(1) !== buffer.length - headLength) {
+    throw new AppError("protocol_error", "the last frame of a ZMQ event has no valid head");
+  }
+  return { publisherId: u64Of(publisher!), sequence: u64Of(sequence!), envelope: buffer.subarray(headLength) };
+}
+
 /**
  * The envelope; the first three frames only repeat it.
  *
  * @throws AppError `protocol_error`
  */
 export function decodeZmqFrames(frames: readonly Uint8Array[]): EventEnvelope {
-  const last = frames[3];
-  if (frames.length !== 4 || last === undefined) throw new AppError("protocol_error", `a ZMQ event has 4 frames, not ${frames.length}`);
-  const buffer = Buffer.from(last.buffer, last.byteOffset, last.byteLength);
-  if (buffer.length < headLength || buffer.readUInt8(0) !== formatVersion || buffer.readUInt32BE(1) !== buffer.length - headLength) {
-    throw new AppError("protocol_error", "the last frame of a ZMQ event has no valid head");
-  }
-  return decodeEnvelope(buffer.subarray(headLength));
+  return decodeEnvelope(readZmqFrames(frames).envelope);
+}
+
+function u64Of(frame: Uint8Array): U64 {
+  if (frame.length !== 8) throw new AppError("protocol_error", `a number of a ZMQ event has 8 bytes, not ${frame.length}`);
+  return Buffer.from(frame.buffer, frame.byteOffset, 8).readBigUInt64BE(0);
 }
 
 function u64Frame(value: U64): Buffer {

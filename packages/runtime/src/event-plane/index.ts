@@ -4,3 +4,4 @@ export * from "./event-source.ts";
 export * from "./jetstream-source.ts";
 export * from "./publisher.ts";
 export { isSubjectTaken } from "./stream-errors.ts";
+export * from "./zmq-bridge.ts";

@@ -1,0 +1,93 @@
+// Where the events come from: our log of what workers publish on NATS core and over ZMQ, and the stream that durable workers make.
+//
+//   core subjects ─┐
+//   ZMQ ─ bridge ──┴─▶ our log in JetStream ─▶ source          without JetStream: the subjects themselves, nothing is kept
+//   durable workers ─▶ their stream ─────────▶ source
+import { type EndpointAddress, kvStreamName, type U64 } from "@mm-router/protocol";
+import {
+  bridgeSubject,
+  captureStreamName,
+  type CaptureLimits,
+  capturePublisher,
+  CoreSource,
+  type Discovery,
+  ensureCaptureStream,
+  type EventSource,
+  JetStreamSource,
+  kvEventSubjects,
+  type Logger,
+  withDeadline,
+  ZmqBridge,
+} from "@mm-router/runtime";
+import { ZmqPublishers } from "./zmq-publishers.ts";
+
+type Nats = Parameters<typeof ensureCaptureStream>[0];
+
+export interface EventLogOptions {
+  /** The workers' component. */
+  readonly where: Pick<EndpointAddress, "namespace" | "component">;
+  readonly limits: () => CaptureLimits;
+}
+
+export interface EventLogDeps {
+  readonly nats: Nats;
+  readonly discovery: Discovery;
+  readonly doubtPublisher: (publisherId: U64) => void;
+  readonly malformed: () => void;
+  readonly log: Logger;
+}
+
+/** Publishers that are there answer within milliseconds. */
+const bridgeDeadlineMs = 2_000;
+
+export class EventLog implements AsyncDisposable {
+  readonly sources: readonly EventSource[];
+  readonly #bridge: ZmqBridge;
+  readonly #publishers: ZmqPublishers;
+
+  private constructor(sources: readonly EventSource[], bridge: ZmqBridge, publishers: ZmqPublishers) {
+    this.sources = sources;
+    this.#bridge = bridge;
+    this.#publishers = publishers;
+  }
+
+  static async open({ where, limits }: EventLogOptions, deps: EventLogDeps): Promise<EventLog> {
+    const { nats, discovery, log } = deps;
+    const create = () => ensureCaptureStream(nats, where, limits());
+    const durable = new JetStreamSource(nats, { stream: kvStreamName(where) }, log);
+    const hasStream = await create().then(
+      () => true,
+      (error: unknown) => {
+        log.warn("no log of the workers' events in JetStream: what is published while this process is away must come from them", { error });
+        return false;
+      },
+    );
+    const captured = hasStream
+      ? new JetStreamSource(nats, { stream: captureStreamName(where), create, storesUnacknowledged: true }, log)
+      : new CoreSource(nats, { subjects: [...kvEventSubjects(where), bridgeSubject(where)] });
+    const publish = hasStream ? capturePublisher(nats, where) : async (bytes: Uint8Array) => nats.publish(bridgeSubject(where), bytes);
+    const bridge = new ZmqBridge({ publish, maybeLost: deps.doubtPublisher, malformed: deps.malformed, log });
+    return new EventLog([captured, durable], bridge, new ZmqPublishers(discovery, where, bridge, log));
+  }
+
+  /** Resolves after the first complete list of publishers. */
+  get ready(): Promise<void> {
+    return this.#publishers.ready;
+  }
+
+  /** Resolves when the publishers that are there are heard, or after a moment: one that cannot be reached is heard later. */
+  async heard(): Promise<void> {
+    await withDeadline(this.#bridge.connected(), bridgeDeadlineMs, "reaching the event publishers").catch(() => {});
+  }
+
+  /** Publishers that are heard over ZMQ. */
+  get bridged(): number {
+    return this.#bridge.publishers;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#publishers.close();
+    this.#bridge.close();
+    for (const source of this.sources) source.close();
+  }
+}
