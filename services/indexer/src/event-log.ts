@@ -54,7 +54,7 @@ export class EventLog implements AsyncDisposable {
   static async open({ where, limits }: EventLogOptions, deps: EventLogDeps): Promise<EventLog> {
     const { nats, discovery, log } = deps;
     const create = () => ensureCaptureStream(nats, where, limits());
-    const durable = new JetStreamSource(nats, { stream: kvStreamName(where) }, log);
+    const durable = new JetStreamSource(nats, { stream: kvStreamName(where), storesUnacknowledged: true }, log);
     const hasStream = await create().then(
       () => true,
       (error: unknown) => {

@@ -4,8 +4,9 @@
 //   GET /metrics   Prometheus text
 //   GET /workers   [{"instance_id","source","status","model_name","routing_group","block_size","endpoints","listeners","ranks":{…}}]
 //   GET /dump      {"<model>:default":{"block_size":n,"events":[event…]}}      one rank at a time, so that events go on being applied
+//   POST /query, /query_by_hash                                                http-query.ts
 //
-// Source: kv.md §11, golden/kv/indexer-http.json; `ranks` is ours.
+// Workers register themselves in etcd, so there is no /register here. Source: kv.md §11, golden/kv/indexer-http.json; `ranks` is ours.
 import { once } from "node:events";
 import type { Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,14 +15,13 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { KvIndex } from "@mm-router/kv";
 import { AppError, eventWireOf, type InstanceId, stringifyJson } from "@mm-router/protocol";
 import type { Metrics } from "@mm-router/runtime";
-import { Hono } from "hono";
+import { Hono, type HonoRequest } from "hono";
+import { queryHashes, type QueryReply, queryTokens } from "./http-query.ts";
 import type { RankStatus } from "./ingest.ts";
 
 export interface HttpDeps {
   readonly index: KvIndex;
   readonly metrics: Metrics;
-  /** Brings gauges up to date before they are read. */
-  readonly refresh: () => void;
   readonly workers: () => readonly WorkerStatus[];
 }
 
@@ -43,21 +43,33 @@ const routingGroup = "default";
 export function httpApp(deps: HttpDeps): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.get("/health", (context) => context.body(null, 200));
-  app.get("/metrics", async (context) => {
-    deps.refresh();
-    return context.body(await deps.metrics.text(), 200, { "content-type": deps.metrics.contentType });
-  });
+  app.get("/metrics", async (context) => context.body(await deps.metrics.text(), 200, { "content-type": deps.metrics.contentType }));
   app.get("/workers", (context) => context.body(stringifyJson(deps.workers().map(workerRow)), 200, json));
   app.get("/dump", async (context) => {
     await sendDump(deps, context.env.outgoing as ServerResponse);
     return RESPONSE_ALREADY_SENT;
   });
+  app.post("/query", async (context) => reply(await queryTokens(deps, await bodyOf(context.req))));
+  app.post("/query_by_hash", async (context) => reply(await queryHashes(deps, await bodyOf(context.req))));
   app.notFound((context) => context.body(stringifyJson({ error: `no route ${context.req.path}` }), 404, json));
   app.onError((error, context) => context.body(stringifyJson({ error: error.message }), 500, json));
   return app;
 }
 
 const json = { "content-type": "application/json" };
+
+function reply({ status, body }: QueryReply): Response {
+  return typeof body === "string" ? new Response(body, { status }) : new Response(stringifyJson(body), { status, headers: json });
+}
+
+/** Queries may be long prompts, nothing more. */
+const bodyBytesMax = 16 * 1024 * 1024;
+
+async function bodyOf(request: HonoRequest): Promise<Uint8Array> {
+  const declared = Number(request.header("content-length") ?? 0);
+  if (declared > bodyBytesMax) throw new AppError("invalid_request", `a query has at most ${bodyBytesMax} bytes`);
+  return new Uint8Array(await request.arrayBuffer());
+}
 
 /** @throws AppError `configuration` when the port is taken or not allowed */
 export async function serveHttp(host: string, port: number, deps: HttpDeps): Promise<HttpServer> {

@@ -282,6 +282,32 @@ describe("Ingest", () => {
     ingest.close();
   });
 
+  it.each([
+    ["0.9.1", "numbers them by the engine: nothing would ever tell, so its blocks are dropped", 0],
+    ["1.2.1", "numbers them itself: the next event tells, so its blocks stay", 1],
+  ])("after a reconnect, without anybody to ask, a worker of %s that %s", async (release, _, entries) => {
+    const { source, index, ingest, taken } = ingesting({ release });
+    source.give(encodeRouterEvent(stored(1, 1), "json"));
+    source.item({ kind: "maybe_lost", reason: "reconnected" });
+    await taken();
+    expect(index.entriesOf(one)).toBe(entries);
+    ingest.close();
+  });
+
+  it("asks a worker that did not answer again as soon as the connection is back", async () => {
+    const { source, asked, index, ingest, taken } = ingesting({ recoverable: [one] });
+    source.give(message(stored(5, 1)));
+    await vi.advanceTimersByTimeAsync(0);
+    asked[0]!.answer.reject(new Error("NATS is away"));
+    await ingest.settled();
+    source.item({ kind: "maybe_lost", reason: "reconnected" });
+    await taken();
+    asked[1]!.answer.resolve({ kind: "dump", events: [stored(0, 1), stored(1, 2)], cursor: 5n });
+    await ingest.settled();
+    expect(index.entriesOf(one)).toBe(2);
+    ingest.close();
+  });
+
   it("after a worker did not answer takes its events as they come, and asks it again later", async () => {
     const { source, asked, index, clock, ingest, lines, taken } = ingesting({ recoverable: [one] });
     source.give(message(stored(5, 1)));

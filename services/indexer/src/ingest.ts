@@ -210,13 +210,25 @@ export class Ingest {
 
   #doubt(source: EventSource, reason: LossReason): void {
     this.#deps.log.warn("events may be missing, asking the workers", { reason });
-    const doubt = () => {
-      for (const rank of this.#ranks.values()) if (rank.source === source) rank.follower.doubt();
-    };
-    doubt();
+    this.#doubtRanks(source, reason);
     if (reason !== "reconnected") return;
     clearTimeout(this.#secondDoubt);
-    this.#secondDoubt = setTimeout(doubt, othersReconnectMs);
+    this.#secondDoubt = setTimeout(() => this.#doubtRanks(source, reason), othersReconnectMs);
+  }
+
+  #doubtRanks(source: EventSource, reason: LossReason): void {
+    for (const rank of this.#ranks.values()) {
+      if (rank.source !== source || this.#willTell(rank, reason)) continue;
+      if (reason === "reconnected") rank.askAgainMs = Number.NEGATIVE_INFINITY; // it may have been the way that did not answer
+      rank.follower.doubt();
+    }
+  }
+
+  /** Durable events of 1.0 and 1.2: nobody can be asked, but if one was lost while the server was away, the id of the next one says so. */
+  #willTell({ follower: { worker } }: FollowedRank, reason: LossReason): boolean {
+    const { workers } = this.#deps;
+    if (reason !== "reconnected" || workers.recoveryTarget(worker) !== undefined) return false;
+    return workers.dialectOf(worker.workerId).eventIdsStartAt !== undefined;
   }
 
   #rank(worker: WorkerKey): FollowedRank {

@@ -19,14 +19,16 @@ export interface IndexerMetrics {
   query(outcome: "scores" | "unknown_model" | "malformed", seconds: number): void;
 }
 
-/** Gauges that are asked when the metrics are read. */
+/** Asked whenever the metrics are read, on whatever port. */
 export interface IndexerState {
-  readonly size: IndexSize;
-  readonly workers: number;
+  readonly size: () => IndexSize;
+  readonly workers: () => number;
   /** Ranks whose recovery runs. */
-  readonly recovering: number;
+  readonly recovering: () => number;
   /** Seconds since the last event of any worker; undefined before the first. */
-  readonly silentSeconds: number | undefined;
+  readonly silentSeconds: () => number | undefined;
+  /** Publishers that are heard over ZMQ. */
+  readonly bridged: () => number;
 }
 
 const queryBuckets = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1];
@@ -51,21 +53,15 @@ export function indexerMetrics(metrics: Metrics): IndexerMetrics {
   };
 }
 
-/** Writes the state into gauges, before the metrics are read. */
-export function indexerGauges(metrics: Metrics): (state: IndexerState) => void {
-  const entries = metrics.gauge("mm_router_indexer_blocks", "Blocks in the index, one per rank that holds it");
-  const ranks = metrics.gauge("mm_router_indexer_ranks", "Ranks that hold blocks");
-  const workers = metrics.gauge("mm_router_indexer_workers", "Live workers");
-  const recovering = metrics.gauge("mm_router_indexer_recovering_ranks", "Ranks whose blocks are being asked for");
-  const silence = metrics.gauge(
+export function indexerGauges(metrics: Metrics, state: IndexerState): void {
+  metrics.askedGauge("mm_router_indexer_blocks", "Blocks in the index, one per rank that holds it", () => state.size().entries);
+  metrics.askedGauge("mm_router_indexer_ranks", "Ranks that hold blocks", () => state.size().ranks);
+  metrics.askedGauge("mm_router_indexer_workers", "Live workers", state.workers);
+  metrics.askedGauge("mm_router_indexer_recovering_ranks", "Ranks whose blocks are being asked for", state.recovering);
+  metrics.askedGauge("mm_router_indexer_bridged_publishers", "Publishers that are heard over ZMQ", state.bridged);
+  metrics.askedGauge(
     "mm_router_indexer_silence_seconds",
     "Since the last KV event of any worker; grows for ever when events are off",
+    state.silentSeconds,
   );
-  return (state) => {
-    entries.set(state.size.entries);
-    ranks.set(state.size.ranks);
-    workers.set(state.workers);
-    recovering.set(state.recovering);
-    if (state.silentSeconds !== undefined) silence.set(state.silentSeconds);
-  };
 }

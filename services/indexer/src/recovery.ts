@@ -43,7 +43,8 @@ export interface RecoveryDeps {
 }
 
 const attempts = 8;
-const backoffMs = { firstMs: 200, maxMs: 10_000 };
+/** Whoever comes back with NATS or etcd is asked within seconds. */
+const backoffMs = { firstMs: 200, maxMs: 2_000 };
 /** Beyond every event: asked for to learn the newest one. */
 const beyond = 2n ** 62n;
 

@@ -41,6 +41,13 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
   const eventLog = opened.use(await openEventLog(config, { runtime, ingest, metrics, log }));
   const listed = Promise.all([membership.ready(), eventLog.ready]);
   await withDeadline(listed, config.connectDeadlineS * 1000, "listing the workers", deps.signal);
+  indexerGauges(deps.metrics, {
+    size: () => index.size,
+    workers: () => membership.workers.length,
+    recovering: () => ingest.recovering,
+    silentSeconds: () => ingest.silentSeconds,
+    bridged: () => eventLog.bridged,
+  });
   await readStored(config, ingest, eventLog, log);
 
   const address = { namespace: config.namespace, component: config.component, endpoint: config.endpoint };
@@ -137,7 +144,6 @@ async function openHttp(
   { metrics }: ServiceDeps,
   { index, membership, ingest }: Omit<Parts, "metrics">,
 ): Promise<HttpServer> {
-  const setGauges = indexerGauges(metrics);
   const workers = (): WorkerStatus[] =>
     membership.workers.map((workerId) => ({
       workerId,
@@ -145,9 +151,5 @@ async function openHttp(
       blockSize: config.blockSize ?? membership.blockSizeOf(workerId),
       ranks: ingest.statusOf(workerId),
     }));
-  const refresh = () => {
-    const { recovering, silentSeconds } = ingest;
-    setGauges({ size: index.size, workers: membership.workers.length, recovering, silentSeconds });
-  };
-  return await serveHttp(config.httpHost, config.httpPort, { index, metrics, refresh, workers });
+  return await serveHttp(config.httpHost, config.httpPort, { index, metrics, workers });
 }

@@ -31,7 +31,7 @@ interface TestIndexer extends AsyncDisposable {
   /** Rows `worker rank parent block tokens` of one worker, sorted. */
   blocksOf(worker: ScriptedWorker): Promise<string[]>;
   metric(name: string): Promise<number>;
-  get(path: string): Promise<{ status: number; body: any }>;
+  get(path: string, init?: RequestInit): Promise<{ status: number; body: any }>;
   readonly lines: readonly string[];
 }
 
@@ -71,8 +71,8 @@ async function startIndexer(
     environment,
     passThrough: [],
   });
-  const get = async (path: string) => {
-    const response = await fetch(`http://127.0.0.1:${indexer.httpPort}${path}`);
+  const get = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`http://127.0.0.1:${indexer.httpPort}${path}`, init);
     const text = await response.text();
     return { status: response.status, body: response.headers.get("content-type")?.includes("json") ? parseJson(text) : text };
   };
@@ -341,4 +341,10 @@ it("tells over HTTP who its workers are and how fresh they are", async () => {
     },
   ]);
   expect(await indexer.metric("mm_router_indexer_blocks")).toBe(4);
+  const query = (path: string, body: string) => indexer.get(path, { method: "POST", body });
+  expect(await query("/query_by_hash", '{"model_name":"m","block_hashes":[1,2,4]}')).toMatchObject({
+    status: 200,
+    body: { scores: { [`${worker.id}`]: { 0: 48 } } },
+  });
+  expect((await query("/query", '{"model_name":"n","token_ids":[1]}')).status).toBe(404);
 });

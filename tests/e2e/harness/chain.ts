@@ -61,9 +61,8 @@ export async function overlapBlocks({ routers }: Chain): Promise<number> {
   return sum(await Promise.all(routers.map((router) => metricOf(router, "mm_router_overlap_blocks_total"))));
 }
 
-/** Blocks that the indexer holds, over all workers: counted when its own port is asked, not its status port. */
-export const indexedBlocks = ({ indexer }: Chain): Promise<number> =>
-  metricOf({ ...indexer, statusUrl: indexer.url }, "mm_router_indexer_blocks");
+/** Blocks that the indexer holds, over all workers. */
+export const indexedBlocks = ({ indexer }: Chain): Promise<number> => metricOf(indexer, "mm_router_indexer_blocks");
 
 export const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 

@@ -29,7 +29,7 @@ export interface JetStreamSourceOptions {
   readonly stream: string;
   /** Makes the stream when there is none; without it the source waits for somebody else to make it. */
   readonly create?: () => Promise<void>;
-  /** Publishers wait for no ack (our log of core subjects): what they sent while the server was away may not have been stored. */
+  /** Publishers do not repeat what was not stored: what they sent while the server was away may be missing. */
   readonly storesUnacknowledged?: boolean;
   /** How often the stream is looked at, ms. Default 2 000. */
   readonly checkIntervalMs?: number;

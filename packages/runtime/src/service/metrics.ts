@@ -5,6 +5,8 @@ export interface Metrics {
   /** @param labels names whose values are bounded in number */
   counter<L extends string>(name: string, help: string, labels?: readonly L[]): Counter<L>;
   gauge<L extends string>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
+  /** A gauge that asks for its value whenever the metrics are read; undefined: it keeps the last one. */
+  askedGauge(name: string, help: string, value: () => number | undefined): void;
   /** @param buckets upper bounds in the unit that the name ends in */
   histogram<L extends string>(name: string, help: string, buckets: readonly number[], labels?: readonly L[]): Histogram<L>;
   /** Everything in Prometheus text form, `contentType` beside it. */
@@ -24,6 +26,13 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   return {
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
     gauge: (name, help, labels = []) => new Gauge({ name, help, labelNames: [...labels], registers }),
+    askedGauge(name, help, value) {
+      const collect = function (this: Gauge): void {
+        const now = value();
+        if (now !== undefined) this.set(now);
+      };
+      new Gauge({ name, help, registers, collect });
+    },
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
     text: () => registry.metrics(),
