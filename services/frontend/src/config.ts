@@ -43,6 +43,11 @@ export const frontendFields = {
     help: "prefix of this service's metrics",
   }),
 
+  reasoningField: field(z.string().regex(/^\w+$/).default("reasoning_content"), {
+    flag: "reasoning-field-name",
+    env: "DYN_REASONING_FIELD_NAME",
+    help: "member of a chat answer that holds what the model thought",
+  }),
   bodyMbMax: field(integer(1).default(45), { env: "DYN_HTTP_BODY_LIMIT_MB", unit: "MiB", help: "largest request body" }),
   drainS: field(decimal(0).default(5), {
     env: "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS",

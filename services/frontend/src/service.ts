@@ -22,6 +22,7 @@ import { loadCardText } from "./models/card-files.ts";
 import { InstanceDirectory } from "./models/instance-directory.ts";
 import { ModelSet } from "./models/model-set.ts";
 import { ModelWatcher } from "./models/model-watcher.ts";
+import { unknownParsers } from "./postprocess/chat-form.ts";
 import type { TextModel } from "./text/index.ts";
 
 const MiB = 1024 * 1024;
@@ -78,6 +79,7 @@ function serverDepsOf(
     bodyLimits: { bodyMb: config.bodyMbMax },
     ...requestRules(config),
     stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage },
+    reasoningField: config.reasoningField,
     modelList: { listInternal: config.listInternal, contextWindow: config.contextWindow, maxOutputTokens: config.maxOutputTokens },
   };
 }
@@ -128,6 +130,7 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
       loadText: async ({ card }) => timedText(await loadText(card), metrics),
       served: (set) => {
         const model = { model: set.name };
+        for (const parser of unknownParsers(set.card)) deps.log.warn("parser is not known; its text passes as it is", { ...model, parser });
         metrics.contextLength.set(model, set.contextLength);
         metrics.blockSize.set(model, set.card.kv_cache_block_size);
         metrics.migrationLimit.set(model, set.card.migration_limit);

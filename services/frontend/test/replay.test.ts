@@ -23,7 +23,27 @@ interface RecordedCase {
   readonly worker_received?: readonly (string | RecordedWork)[];
 }
 
-const groups = ["chat", "cmpl", "item", "ctx", "val", "val2", "req", "raw", "hdr", "get", "get2", "img", "text", "nv", "msg", "tmpl"];
+const groups = [
+  "chat",
+  "cmpl",
+  "item",
+  "ctx",
+  "val",
+  "val2",
+  "req",
+  "raw",
+  "hdr",
+  "get",
+  "get2",
+  "img",
+  "text",
+  "nv",
+  "msg",
+  "tmpl",
+  "tool",
+  "tool2",
+  "reason",
+];
 /** Routes, members and parsers that ours does not have yet. */
 const notYet = new Set([
   "get.GET/busy_threshold",
@@ -32,8 +52,6 @@ const notYet = new Set([
   "get2.GET/docs/",
   "get2.GET/metrics",
   "get2.GET/v1/realtime",
-  "chat.n2_tool",
-  "chat.n2_tool.stream",
 ]);
 
 type LosslessMap = Map<string, LosslessJson>;

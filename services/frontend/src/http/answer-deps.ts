@@ -13,4 +13,6 @@ export interface AnswerDeps {
   readonly requestLimits: RequestLimits;
   readonly hints: HintOptions;
   readonly stream: StreamSettings;
+  /** Member of a chat answer that holds thoughts (`--reasoning-field-name`). */
+  readonly reasoningField: string;
 }

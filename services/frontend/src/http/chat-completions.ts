@@ -1,29 +1,43 @@
 // POST /v1/chat/completions: body → shape → rules → model → prompt → worker → answer.
 //
-// Source: Dynamo 1.6.1; evidence: golden frontend chat.*, val*.*, item.*, text.*.
+// Other APIs that are translated to a chat begin at `answerAsChat` and have an answer form of their own (chat-surface.ts).
+// Source: Dynamo 1.6.1; evidence: golden frontend chat.*, val*.*, item.*, text.*, tool.*, reason.*.
+import { chatForm, expectedFormat } from "../postprocess/chat-form.ts";
 import { type ChatMembers, type ChatRequest, parseChatRequest } from "../preprocess/chat-request.ts";
 import type { RequestLimits } from "../preprocess/limits.ts";
 import { chatPrompt } from "../preprocess/preprocessor.ts";
 import { requestHints } from "../preprocess/request-hints.ts";
+import { thinkingNote } from "../preprocess/thinking-note.ts";
 import { validateChat } from "../preprocess/validation.ts";
 import type { AnswerDeps } from "./answer-deps.ts";
+import type { ChatSurface } from "./chat-surface.ts";
+import { openAiChat } from "./chat-surface.ts";
 import type { Exchange } from "./exchange.ts";
 import { readJsonBody } from "./request-body.ts";
-import { answerFromText } from "./text-answer.ts";
-import { answerFromTokens } from "./token-answer.ts";
+import { answerFromText, answerTextAs } from "./text-answer.ts";
+import { answerChatTokens } from "./token-answer.ts";
 import type { TokenRequest } from "./token-jobs.ts";
 
 /** @throws AppError for what ends the request before or while it is answered */
 export async function answerChat(exchange: Exchange, deps: AnswerDeps): Promise<void> {
   const request = parseChatRequest(await readJsonBody(exchange.request, deps.bodyLimits));
+  await answerAsChat(request, openAiChat(deps.reasoningField), exchange, deps);
+}
+
+/** @throws AppError for what ends the request before or while it is answered */
+export async function answerAsChat(request: ChatRequest, surface: ChatSurface, exchange: Exchange, deps: AnswerDeps): Promise<void> {
   validateChat(request, deps.validation);
   const { members } = request;
   const workers = deps.models.find(members.model, "chat");
   exchange.observer.identified(members.model, members.stream === true ? "stream" : "unary");
   const hints = requestHints(exchange.request.headers, members, deps.hints);
   const { text } = workers;
-  if (text === undefined) return answerFromText({ request, workers, hints }, exchange, deps.stream);
-  return answerFromTokens(await chatTokenRequest(request, { hints, workers, text }, deps.requestLimits), exchange, deps.stream);
+  if (text === undefined) {
+    const asked = { request, workers, hints };
+    return surface.isOpenAiChat ? answerFromText(asked, exchange, deps.stream) : answerTextAs(surface, asked, exchange, deps.stream);
+  }
+  const tokens = await chatTokenRequest(request, { hints, workers, text }, deps.requestLimits);
+  return answerChatTokens(tokens, surface, exchange, deps.stream);
 }
 
 /** What a chat asks of Tokens workers. @throws AppError when its prompt is refused */
@@ -32,9 +46,23 @@ export async function chatTokenRequest(
   { hints, workers, text }: Pick<TokenRequest, "hints" | "workers" | "text">,
   limits: RequestLimits,
 ): Promise<TokenRequest> {
-  const { members } = request;
   const prompts = [await chatPrompt(request, text, workers, limits)];
-  return { api: "chat", model: members.model, members, prompts, hints, workers, text, ...logprobsOf(members) };
+  const thinking = thinkingNote(request, workers.card);
+  const format = expectedFormat(request.members, workers.card);
+  const hidesMarkers = format?.specialMarkers === true || format?.markers.some((marker) => text.isSpecialToken(marker)) === true;
+  const members = hidesMarkers ? { skip_special_tokens: false, ...request.members } : request.members;
+  return {
+    api: "chat",
+    model: members.model,
+    members,
+    prompts,
+    hints,
+    workers,
+    text,
+    ...logprobsOf(members),
+    thinking,
+    form: chatForm(members, workers.card, thinking?.thinks),
+  };
 }
 
 /** `top_logprobs` alone shows what the worker gives, but asks it for nothing; `logprobs` alone asks for one. */

@@ -9,7 +9,7 @@ import type { AnswerDeps } from "./answer-deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { readJsonBody } from "./request-body.ts";
 import { answerFromText } from "./text-answer.ts";
-import { answerFromTokens } from "./token-answer.ts";
+import { answerCompletionTokens } from "./token-answer.ts";
 
 /** @throws AppError for what ends the request before or while it is answered */
 export async function answerCompletion(exchange: Exchange, deps: AnswerDeps): Promise<void> {
@@ -35,5 +35,5 @@ export async function answerCompletion(exchange: Exchange, deps: AnswerDeps): Pr
     logprobs,
     workerLogprobs: top,
   } as const;
-  return answerFromTokens(job, exchange, deps.stream);
+  return answerCompletionTokens(job, exchange, deps.stream);
 }

@@ -1,6 +1,7 @@
 // Server-sent events, written to the raw response.
 //
 //   data: {…}\n\n            an event
+//   event: NAME\ndata: {…}\n\n  one with a name
 //   event: NAME\n: text\n\n  an annotation: a comment for clients that read Dynamo's
 //   :\n\n                    keep-alive while nothing else is said
 //   data: [DONE]\n\n         the end
@@ -28,6 +29,10 @@ export class EventStream implements EventSink {
 
   data(json: string): void {
     this.#pending += `data: ${json}\n\n`;
+  }
+
+  named(event: string, json: string): void {
+    this.#pending += `event: ${event}\ndata: ${json}\n\n`;
   }
 
   annotation(event: string, comments: readonly string[]): void {

@@ -1,4 +1,4 @@
-// The answer of Tokens workers to one request, streamed or folded, chat or completion.
+// The answer of Tokens workers to one request, streamed or folded, in the form of the API that was asked.
 //
 //   dispatch all prompts ─▶ head ─▶ annotations ─▶ relay all at once ─▶ usage ─▶ end
 //
@@ -7,11 +7,13 @@
 // I2  The first failure ends the request; the exchange's end stops the other jobs.
 import { toAppError } from "@mm-router/protocol";
 import { CompletionAggregate } from "../postprocess/aggregate.ts";
-import type { AnswerIdentity } from "../postprocess/chunks.ts";
+import { ChatAnswer } from "../postprocess/chat-answer.ts";
+import { type AnswerIdentity, CompletionChunks } from "../postprocess/chunks.ts";
 import type { LogprobOptions } from "../postprocess/logprobs.ts";
-import { StreamedChat, StreamedCompletion } from "../postprocess/streamed-answer.ts";
-import { UnaryChat, UnaryCompletion } from "../postprocess/unary-answer.ts";
 import { mergedNvext } from "../postprocess/nvext-fields.ts";
+import { StreamedCompletion } from "../postprocess/streamed-answer.ts";
+import { FoldedChat, UnaryCompletion } from "../postprocess/unary-answer.ts";
+import type { ChatStream, ChatSurface } from "./chat-surface.ts";
 import { streamErrorBody } from "./error-response.ts";
 import type { Exchange } from "./exchange.ts";
 import type { EventStream } from "./sse.ts";
@@ -24,68 +26,119 @@ export interface StreamSettings {
   readonly forceUsage: boolean;
 }
 
+/** How a stream is told that it failed. */
+type Failing = Pick<ChatStream, "fail">;
+
 /** @throws AppError for what ends the request; inside a stream it was told before */
-export async function answerFromTokens(request: TokenRequest, exchange: Exchange, settings: StreamSettings): Promise<void> {
+export async function answerChatTokens(
+  request: TokenRequest,
+  surface: ChatSurface,
+  exchange: Exchange,
+  settings: StreamSettings,
+): Promise<void> {
   const jobs = await dispatchPrompts(request, exchange);
-  await (request.members.stream === true ? streamAnswer(request, jobs, exchange, settings) : foldAnswer(request, jobs, exchange));
-  exchange.observer.cachedTokens = usageOf(jobs)?.prompt_tokens_details?.["cached_tokens"] ?? undefined;
+  const [job] = jobs as [RunningJob]; // a chat has one prompt
+  const streams = request.members.stream === true;
+  const identity = { id: surface.newId(exchange.contextId), model: request.model, created: createdAt(exchange) };
+  const options = {
+    form: request.form,
+    logprobs: logprobOptions(request),
+    continuousUsage: streams && (surface.showsUsage === "always" || continuousUsage(request)),
+    nvext: job.nvext,
+  };
+  if (streams) {
+    const events = exchange.events(settings.keepAliveMs);
+    const stream = surface.stream(events, identity, job.usage.promptTokens);
+    await tellInStream(events, stream, exchange, async () => {
+      annotate(request, exchange, events);
+      await relayJobs(jobs, request.workers, () => new ChatAnswer(stream, options));
+      stream.end(usageOf(jobs), wantsUsage(request, settings));
+    });
+  } else {
+    const folded = new FoldedChat();
+    await relayJobs(jobs, request.workers, () => new ChatAnswer(folded, options));
+    exchange.json(surface.body(folded, identity, usageOf(jobs)));
+  }
+  noteCached(jobs, exchange);
+}
+
+/** @throws AppError for what ends the request; inside a stream it was told before */
+export async function answerCompletionTokens(request: TokenRequest, exchange: Exchange, settings: StreamSettings): Promise<void> {
+  const jobs = await dispatchPrompts(request, exchange);
+  const streams = request.members.stream === true;
+  await (streams ? streamCompletion(request, jobs, exchange, settings) : foldCompletion(request, jobs, exchange));
+  noteCached(jobs, exchange);
+}
+
+async function streamCompletion(
+  request: TokenRequest,
+  jobs: readonly RunningJob[],
+  exchange: Exchange,
+  settings: StreamSettings,
+): Promise<void> {
+  const events = exchange.events(settings.keepAliveMs);
+  const logprobs = logprobOptions(request);
+  const answerOf = (job: RunningJob) =>
+    new StreamedCompletion(events, {
+      identity: completionIdentity(request, job.contextId, exchange),
+      logprobs,
+      continuousUsage: continuousUsage(request),
+      nvext: job.nvext,
+      firstIndex: job.firstIndex,
+    });
+  await tellInStream(events, openAiFailure(events), exchange, async () => {
+    annotate(request, exchange, events);
+    await relayJobs(jobs, request.workers, answerOf);
+    const usage = usageOf(jobs);
+    if (usage === undefined || !wantsUsage(request, settings)) return;
+    events.data(new CompletionChunks(completionIdentity(request, jobs[0]!.contextId, exchange)).usage(usage));
+  });
+}
+
+async function foldCompletion(request: TokenRequest, jobs: readonly RunningJob[], exchange: Exchange): Promise<void> {
+  const logprobs = logprobOptions(request);
+  const aggregate = new CompletionAggregate();
+  const answers = new Map(jobs.map((job) => [job, new UnaryCompletion(aggregate, { logprobs, nvext: job.nvext }, job.firstIndex)]));
+  await relayJobs(jobs, request.workers, (job) => answers.get(job)!);
+  const nvext = [...answers.values()].map((answer) => answer.nvext).reduce(mergedNvext, undefined);
+  exchange.json(aggregate.body(completionIdentity(request, exchange.contextId, exchange), { usage: usageOf(jobs), nvext }));
 }
 
 /** Runs `tell` inside an event stream: what it throws is the stream's last event before the end mark. */
-export async function tellInStream(events: EventStream, exchange: Exchange, tell: () => Promise<void>): Promise<void> {
+export async function tellInStream(events: EventStream, stream: Failing, exchange: Exchange, tell: () => Promise<void>): Promise<void> {
   try {
     await tell();
   } catch (error) {
-    if (!exchange.clientLeft) events.data(JSON.stringify(streamErrorBody(toAppError(error))));
+    if (!exchange.clientLeft) stream.fail(toAppError(error));
     throw error;
   } finally {
     events.end();
   }
 }
 
-async function streamAnswer(
-  request: TokenRequest,
-  jobs: readonly RunningJob[],
-  exchange: Exchange,
-  settings: StreamSettings,
-): Promise<void> {
-  const { include_usage: wantsUsage = false, continuous_usage_stats: continuous = false } = request.members.stream_options ?? {};
-  const events = exchange.events(settings.keepAliveMs);
-  const answerOf = (job: RunningJob) => {
-    const options = {
-      identity: identityOf(request, job.contextId, exchange),
-      logprobs: logprobOptions(request),
-      continuousUsage: wantsUsage && continuous,
-      nvext: job.nvext,
-    };
-    return request.api === "chat" ? new StreamedChat(events, options) : new StreamedCompletion(events, options, job.firstIndex);
-  };
-  await tellInStream(events, exchange, async () => {
-    annotate(request, exchange, events);
-    const answers = new Map(jobs.map((job) => [job, answerOf(job)]));
-    await relayJobs(jobs, request.workers, (job) => answers.get(job)!);
-    const usage = usageOf(jobs);
-    if (usage !== undefined && (wantsUsage || settings.forceUsage)) answers.get(jobs[0]!)!.usage(usage);
-  });
+/** The error event of OpenAI's chat and completion streams. */
+export function openAiFailure(events: EventStream): Failing {
+  return { fail: (error) => events.data(JSON.stringify(streamErrorBody(error))) };
 }
 
-async function foldAnswer(request: TokenRequest, jobs: readonly RunningJob[], exchange: Exchange): Promise<void> {
-  const identity = identityOf(request, exchange.contextId, exchange);
-  const logprobs = logprobOptions(request);
-  if (request.api === "chat") {
-    const answer = new UnaryChat({ logprobs, nvext: jobs[0]!.nvext });
-    await relayJobs(jobs, request.workers, () => answer);
-    return exchange.json(answer.aggregate.body(identity, { usage: usageOf(jobs), nvext: answer.nvext }));
-  }
-  const aggregate = new CompletionAggregate();
-  const answers = new Map(jobs.map((job) => [job, new UnaryCompletion(aggregate, { logprobs, nvext: job.nvext }, job.firstIndex)]));
-  await relayJobs(jobs, request.workers, (job) => answers.get(job)!);
-  const nvext = [...answers.values()].map((answer) => answer.nvext).reduce(mergedNvext, undefined);
-  exchange.json(aggregate.body(identity, { usage: usageOf(jobs), nvext }));
+function completionIdentity({ model }: TokenRequest, contextId: string, exchange: Exchange): AnswerIdentity {
+  return { id: `cmpl-${contextId}`, model, created: createdAt(exchange) };
 }
 
-function identityOf({ api, model }: TokenRequest, contextId: string, { receivedAtMs }: Exchange): AnswerIdentity {
-  return { id: `${api === "chat" ? "chatcmpl" : "cmpl"}-${contextId}`, model, created: Math.floor(receivedAtMs / 1000) };
+function createdAt({ receivedAtMs }: Exchange): number {
+  return Math.floor(receivedAtMs / 1000);
+}
+
+function wantsUsage({ members }: TokenRequest, { forceUsage }: StreamSettings): boolean {
+  return forceUsage || members.stream_options?.include_usage === true;
+}
+
+function continuousUsage({ members: { stream_options: options } }: TokenRequest): boolean {
+  return options?.include_usage === true && options.continuous_usage_stats === true;
+}
+
+function noteCached(jobs: readonly RunningJob[], { observer }: Exchange): void {
+  observer.cachedTokens = usageOf(jobs)?.prompt_tokens_details?.["cached_tokens"] ?? undefined;
 }
 
 function logprobOptions({ logprobs, members, text }: TokenRequest): LogprobOptions | undefined {

@@ -11,6 +11,8 @@ import { sumOfUsage, type Usage, UsageCount } from "../postprocess/usage.ts";
 import type { TokenPrompt } from "../preprocess/preprocessor.ts";
 import type { RequestHints } from "../preprocess/request-hints.ts";
 import { type SamplingMembers, stopRules } from "../preprocess/sampling.ts";
+import type { ChatForm } from "../postprocess/chat-form.ts";
+import type { ThinkingNote } from "../preprocess/thinking-note.ts";
 import { workerRequestBody } from "../preprocess/worker-request.ts";
 import type { TextModel } from "../text/index.ts";
 import type { Exchange } from "./exchange.ts";
@@ -27,6 +29,10 @@ export interface TokenRequest {
   readonly logprobs: { readonly top: number } | undefined;
   /** Alternatives asked of the engine. */
   readonly workerLogprobs: number | undefined;
+  /** What the worker is told about thinking; undefined for models without a reasoning parser. */
+  readonly thinking?: ThinkingNote | undefined;
+  /** How a chat answer's text is taken apart; undefined: not at all. */
+  readonly form?: ChatForm | undefined;
 }
 
 export interface TokenJob {
@@ -94,6 +100,7 @@ function jobsOf(request: TokenRequest, exchange: Exchange): TokenJob[] {
   const onTokens = (count: number) => exchange.observer.progress(count);
   return prompts.map((prompt, index): TokenJob => {
     const usage = new UsageCount(prompt.tokenIds.length, api);
+    if (request.form?.thoughts !== undefined) usage.reasoningTokens = 0;
     return {
       contextId: prompts.length === 1 ? exchange.contextId : `${exchange.contextId}-${index}`,
       body: tokenRequestBody(request, prompt),
@@ -122,6 +129,7 @@ export function tokenRequestBody(request: TokenRequest, prompt: TokenPrompt): Bu
     eosTokenIds: request.text.eosTokenIds,
     sum: request.workers.sum,
     logprobs: request.workerLogprobs,
+    thinking: request.thinking,
     hints: request.hints,
   });
 }

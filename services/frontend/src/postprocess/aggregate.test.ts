@@ -10,7 +10,7 @@ describe("folded answers", () => {
     chat.add(2, { content: "c", finishReason: "stop" });
     chat.add(0, { content: "a" });
     chat.add(2, { content: "d" });
-    const { choices } = chat.body(identity, { usage: undefined }) as {
+    const { choices } = chat.body(identity, { usage: undefined }, "reasoning_content") as {
       choices: { index: number; message: { content: string }; finish_reason: string | null }[];
     };
     expect(choices.map((choice) => [choice.index, choice.message.content, choice.finish_reason])).toEqual([

@@ -61,10 +61,11 @@ export class ChatAggregate {
     if (addition.logprobs !== undefined) choice.logprobs = [...(choice.logprobs ?? []), ...addition.logprobs];
   }
 
-  body({ id, model, created }: AnswerIdentity, { usage, nvext }: AnswerExtras): object {
+  /** @param reasoningField name of the member that holds thoughts */
+  body({ id, model, created }: AnswerIdentity, { usage, nvext }: AnswerExtras, reasoningField: string): object {
     const choices = byIndex(this.#choices).map(([index, choice]) => ({
       index,
-      message: messageOf(choice),
+      message: messageOf(choice, reasoningField),
       finish_reason: choice.finishReason,
       logprobs: choice.logprobs === undefined ? null : { content: choice.logprobs, refusal: null },
     }));
@@ -80,13 +81,13 @@ export class ChatAggregate {
   }
 }
 
-function messageOf({ content, reasoning, toolCalls }: ChatChoice): object {
+function messageOf({ content, reasoning, toolCalls }: ChatChoice, reasoningField: string): object {
   return {
     content: content === "" ? null : content,
     refusal: null,
     tool_calls: toolCalls.size === 0 ? undefined : byIndex(toolCalls).map(([, call]) => call),
     role: "assistant",
-    reasoning_content: reasoning === "" ? undefined : reasoning,
+    [reasoningField]: reasoning === "" ? undefined : reasoning,
   };
 }
 

@@ -8,8 +8,10 @@
 // Source: Dynamo 1.6.1, key order included; evidence: golden frontend chat.*, cmpl.*.
 // I1  Written by concatenation around constant parts: this runs once per generated token.
 import { stringifyJson } from "@mm-router/protocol";
+import type { PieceExtras } from "./chat-answer.ts";
+import type { ChatPiece } from "./chat-pieces.ts";
 import type { FinishReason } from "./choice-stream.ts";
-import type { ChatLogprobs, CompletionLogprobs } from "./logprobs.ts";
+import type { CompletionLogprobs } from "./logprobs.ts";
 import type { NvextOut } from "./nvext-fields.ts";
 import type { Usage } from "./usage.ts";
 
@@ -27,36 +29,35 @@ export interface ChunkExtras {
   readonly nvext?: NvextOut | undefined;
 }
 
-export interface ChatDelta {
-  /** "" is left out. */
-  readonly content: string;
-  readonly role: boolean;
-}
-
 export class ChatChunks {
   readonly #head: string;
   readonly #tail: string;
+  readonly #reasoningField: string;
 
-  constructor({ id, model, created }: AnswerIdentity) {
+  /** @param reasoningField name of the member that holds thoughts */
+  constructor({ id, model, created }: AnswerIdentity, reasoningField: string) {
     this.#head = `{"id":${JSON.stringify(id)},"choices":[`;
     this.#tail = `],"created":${created},"model":${JSON.stringify(model)},"object":"chat.completion.chunk"`;
+    this.#reasoningField = reasoningField;
   }
 
-  choice(
-    index: number,
-    delta: ChatDelta,
-    finish: FinishReason | undefined,
-    logprobs: ChatLogprobs | undefined,
-    extras: ChunkExtras,
-  ): string {
-    const end = finish === undefined ? "null" : `"${finish}"`;
-    const odds = logprobs === undefined ? "null" : JSON.stringify(logprobs);
-    return `${this.#head}{"index":${index},"delta":${deltaJson(delta)},"finish_reason":${end},"logprobs":${odds}}${this.#tail}${extrasJson(extras)}}`;
+  choice(index: number, piece: ChatPiece, role: boolean, extras: PieceExtras): string {
+    const end = piece.finishReason === undefined ? "null" : `"${piece.finishReason}"`;
+    const odds = extras.logprobs === undefined ? "null" : JSON.stringify(extras.logprobs);
+    return `${this.#head}{"index":${index},"delta":${this.#delta(piece, role)},"finish_reason":${end},"logprobs":${odds}}${this.#tail}${extrasJson(extras)}}`;
   }
 
   /** The chunk without choices that ends a stream with usage. */
   usage(usage: Usage): string {
     return `${this.#head}${this.#tail}${extrasJson({ usage })}}`;
+  }
+
+  #delta({ content, reasoning, toolCalls }: ChatPiece, role: boolean): string {
+    let members = content === undefined ? "" : `,"content":${JSON.stringify(content)}`;
+    if (toolCalls !== undefined) members += `,"tool_calls":${JSON.stringify(toolCalls)}`;
+    if (role) members += ',"role":"assistant"';
+    if (reasoning !== undefined) members += `,"${this.#reasoningField}":${JSON.stringify(reasoning)}`;
+    return `{${members.slice(1)}}`;
   }
 }
 
@@ -88,11 +89,6 @@ export class CompletionChunks {
   #usageJson({ usage, nvext }: ChunkExtras): string {
     return `${usage === undefined ? "null" : JSON.stringify(usage)}${nvext === undefined ? "" : `,"nvext":${stringifyJson(nvext)}`}`;
   }
-}
-
-function deltaJson({ content, role }: ChatDelta): string {
-  if (content === "") return role ? '{"role":"assistant"}' : "{}";
-  return role ? `{"content":${JSON.stringify(content)},"role":"assistant"}` : `{"content":${JSON.stringify(content)}}`;
 }
 
 /** `nvext` holds u64 instance ids. */

@@ -77,6 +77,11 @@ export function completionLogprobs(delta: ChoiceDelta, options: LogprobOptions):
   };
 }
 
+export function joinedChatLogprobs(a: ChatLogprobs | undefined, b: ChatLogprobs | undefined): ChatLogprobs | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { content: [...a.content, ...b.content], refusal: null };
+}
+
 export function joinedCompletionLogprobs(
   a: CompletionLogprobs | undefined,
   b: CompletionLogprobs | undefined,

@@ -8,6 +8,7 @@
 import { AppError, stringifyJson } from "@mm-router/protocol";
 import { z } from "zod";
 import { ChatAggregate, CompletionAggregate, type ToolCallFragment } from "./aggregate.ts";
+import type { ChatTeller } from "./chat-answer.ts";
 import type { Answer, ItemReader } from "./relay.ts";
 import type { EventSink } from "./streamed-answer.ts";
 import type { Usage } from "./usage.ts";
@@ -123,7 +124,38 @@ export class UnaryText implements Answer<TextChunk> {
   body(): object {
     if (this.#last === undefined) throw new AppError("worker_error", "the worker ended the stream without a chunk");
     const aggregate = this.#api === "chat" ? this.#chat : this.#completion;
-    return aggregate.body(this.#last, { usage: this.#usage });
+    return aggregate.body(this.#last, { usage: this.#usage }, "reasoning_content");
+  }
+}
+
+/** A chat's chunks as pieces, for APIs that have another form. */
+export class ChatChunkPieces implements Answer<TextChunk> {
+  readonly #teller: ChatTeller;
+  usage: Usage | undefined;
+
+  constructor(teller: ChatTeller) {
+    this.#teller = teller;
+  }
+
+  add(chunk: TextChunk): void {
+    this.usage = (chunk.usage as Usage | null | undefined) ?? this.usage;
+    for (const { index, delta, finish_reason: finish } of (chunk as ChatChunk).choices) {
+      const piece = {
+        content: delta.content ?? undefined,
+        reasoning: delta.reasoning_content ?? undefined,
+        toolCalls: (delta.tool_calls as ToolCallFragment[] | null | undefined) ?? undefined,
+        finishReason: finish === "function_call" ? "tool_calls" : (finish ?? undefined),
+      } as const;
+      this.#teller.tell(index, piece, { usage: this.usage });
+    }
+  }
+
+  annotation(): void {
+    // another API has no place for a worker's events
+  }
+
+  flush(): Promise<void> {
+    return this.#teller.flush();
   }
 }
 

@@ -1,28 +1,19 @@
 // A unary answer of a Tokens worker: parts in, one JSON object at the end.
-import { type ChatAddition, ChatAggregate, CompletionAggregate } from "./aggregate.ts";
-import type { ChoiceDelta } from "./choice-stream.ts";
-import { chatLogprobs, completionLogprobs, type LogprobOptions } from "./logprobs.ts";
+import { ChatAggregate, type CompletionAggregate } from "./aggregate.ts";
+import type { ChatTeller, PieceExtras } from "./chat-answer.ts";
+import type { ChatPiece } from "./chat-pieces.ts";
+import { completionLogprobs, type LogprobOptions } from "./logprobs.ts";
 import { mergedNvext, type NvextFields, type NvextOut } from "./nvext-fields.ts";
 import type { Answer } from "./relay.ts";
 import type { TokenPart } from "./token-reader.ts";
 
-export interface UnaryOptions {
-  readonly logprobs: LogprobOptions | undefined;
-  readonly nvext: NvextFields;
-}
-
-export class UnaryChat implements Answer<TokenPart> {
+export class FoldedChat implements ChatTeller {
   readonly aggregate = new ChatAggregate();
   nvext: NvextOut | undefined;
-  readonly #options: UnaryOptions;
 
-  constructor(options: UnaryOptions) {
-    this.#options = options;
-  }
-
-  add({ delta }: TokenPart): void {
-    this.aggregate.add(delta.index, this.#additionOf(delta));
-    this.nvext = mergedNvext(this.nvext, this.#options.nvext.of(delta));
+  tell(index: number, piece: ChatPiece, { logprobs, nvext }: PieceExtras): void {
+    this.aggregate.add(index, { ...piece, logprobs: logprobs?.content });
+    this.nvext = mergedNvext(this.nvext, nvext);
   }
 
   annotation(): void {
@@ -32,11 +23,11 @@ export class UnaryChat implements Answer<TokenPart> {
   async flush(): Promise<void> {
     // nothing goes out before the end
   }
+}
 
-  #additionOf(delta: ChoiceDelta): ChatAddition {
-    const logprobs = this.#options.logprobs && chatLogprobs(delta, this.#options.logprobs);
-    return { content: delta.text, finishReason: delta.finishReason, logprobs: logprobs?.content };
-  }
+export interface UnaryOptions {
+  readonly logprobs: LogprobOptions | undefined;
+  readonly nvext: NvextFields;
 }
 
 export class UnaryCompletion implements Answer<TokenPart> {

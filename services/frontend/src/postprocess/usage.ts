@@ -3,6 +3,7 @@
 //   prompt_tokens       token ids sent (images unexpanded), unless an item carries `completion_usage`: then its number
 //   completion_tokens   token ids received, up to the stop; the worker's own count is not used
 //   cached_tokens       from the item's completion_usage
+//   reasoning_tokens    with a reasoning parser: tokens of thoughts, and of the tags that end them
 //
 // Source: Dynamo 1.6.1 (delta generators); evidence: golden frontend chat.cu, chat.usage*, cmpl.cu.
 // I1  Without a finish reason there is no usage: a broken answer has none to tell.
@@ -13,12 +14,15 @@ export interface Usage {
   readonly completion_tokens: number;
   readonly total_tokens: number;
   readonly prompt_tokens_details?: Readonly<Record<string, number | null>>;
+  readonly completion_tokens_details?: { readonly reasoning_tokens: number };
 }
 
 export class UsageCount {
   promptTokens: number;
   completionTokens = 0;
   cachedTokens: number | undefined;
+  /** undefined: the answer is not looked through for thoughts. */
+  reasoningTokens: number | undefined;
   /** Set by the first finish reason (I1). */
   finished = false;
   /** Members of `prompt_tokens_details` that are written as null when unknown: none in chat. */
@@ -35,13 +39,19 @@ export class UsageCount {
     this.cachedTokens = usage.prompt_tokens_details?.cached_tokens ?? this.cachedTokens;
   }
 
+  /** Tokens that count as completion tokens already. */
+  addReasoning(tokens: number): void {
+    if (this.reasoningTokens !== undefined) this.reasoningTokens += tokens;
+  }
+
   now(): Usage {
-    const { promptTokens, completionTokens, cachedTokens } = this;
+    const { promptTokens, completionTokens, cachedTokens, reasoningTokens } = this;
     return {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
       ...(cachedTokens !== undefined && { prompt_tokens_details: { ...this.#emptyDetails, cached_tokens: cachedTokens } }),
+      ...(reasoningTokens !== undefined && { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
     };
   }
 }

@@ -2,7 +2,7 @@
 //
 //   {"model","token_ids":[…],["multi_modal_data"],["multi_modal_uuids"],"stop_conditions":{…},"sampling_options":{…},
 //    "output_options":{…},"eos_token_ids":[…],"mdc_sum","annotations":[…],"routing":{…},"router_config_override":null,
-//    ["extra_args"],["mm_processor_kwargs"],["media_io_kwargs"],["agent_context"],["image_cache_scope"]}
+//    ["extra_args"],["mm_processor_kwargs"],["media_io_kwargs"],["agent_context"],["image_cache_scope"],["require_reasoning"]}
 //
 // Source: Dynamo 1.6.1, key order included; workers of 0.9 … 1.6 read it. Evidence: golden wire frontend-to-tokens-worker*.
 // I1  Members outside the brackets are always there, null when nothing was said.
@@ -11,6 +11,7 @@ import type { MediaReferences } from "./media.ts";
 import { type RequestHints, routingOf, sessionMembers } from "./request-hints.ts";
 import { extraSamplingOptions, outputOptions, type SamplingMembers, samplingOptions, stopConditions } from "./sampling.ts";
 import type { JsonMap } from "./shape.ts";
+import type { ThinkingNote } from "./thinking-note.ts";
 
 export interface WorkerRequest {
   readonly model: string;
@@ -25,6 +26,7 @@ export interface WorkerRequest {
   /** Alternatives per token asked of the engine. */
   readonly logprobs: number | undefined;
   readonly hints: RequestHints;
+  readonly thinking?: ThinkingNote | undefined;
 }
 
 export function workerRequestBody(request: WorkerRequest): Buffer {
@@ -46,10 +48,11 @@ export function workerRequestBody(request: WorkerRequest): Buffer {
   for (const [name, value] of sessionMembers(hints)) rest.set(name, value);
   // Token ids are most of the text: joined here, they need no array of their own.
   const head = `{"model":${JSON.stringify(request.model)},"token_ids":[${request.tokenIds.join(",")}],`;
+  if (request.thinking?.required === true) rest.set("require_reasoning", true);
   return Buffer.from(head + stringifyJsonLossless(rest).slice(1));
 }
 
-function extraArgs({ members, media, hints, formattedPrompt }: WorkerRequest): JsonMap | undefined {
+function extraArgs({ members, media, hints, formattedPrompt, thinking }: WorkerRequest): JsonMap | undefined {
   const extra: JsonMap = new Map();
   if (media !== undefined) {
     extra.set("messages", [...media.messages]);
@@ -57,6 +60,7 @@ function extraArgs({ members, media, hints, formattedPrompt }: WorkerRequest): J
   }
   set(extra, "nvext", nvextArgs(members, hints));
   set(extra, "sampling_options", extraSamplingOptions(members));
+  set(extra, "reasoning_parser_kwargs", thinking?.kwargs && new Map([["chat_template_kwargs", thinking.kwargs]]));
   return extra.size === 0 ? undefined : extra;
 }
 

@@ -2,6 +2,6 @@
 export { type ChatPromptInput } from "./prompt-renderer.ts";
 export { Detokenizer, type DetokenizerOptions } from "./detokenizer/detokenizer.ts";
 export { type TokenText } from "./detokenizer/token-texts.ts";
-export { type Thinking } from "./thinking.ts";
+export { type Thinking, thinkingArguments } from "./thinking.ts";
 export { type JailedText, StopJail, type StopJailOptions } from "./stop-jail.ts";
 export { loadTextModel, type TextModel, type TextModelFiles, type TextModelOptions } from "./text-model.ts";

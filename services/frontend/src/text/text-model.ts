@@ -51,6 +51,8 @@ export interface TextModel {
   encodeAside(text: string): Uint32Array | Promise<Uint32Array>;
   detokenizer(options: DetokenizerOptions): Detokenizer;
   tokenText(id: number): TokenText;
+  /** Whether the text is a special token, which an answer does not show. */
+  isSpecialToken(text: string): boolean;
 }
 
 /** UTF-16 units from which a text is long; up to here encoding takes some ten milliseconds. */
@@ -90,6 +92,7 @@ export function loadTextModel(files: TextModelFiles, options: TextModelOptions =
     encodeAside: (text) => (text.length < longTextMin ? tokenizer.encode(text) : longTexts.encode(text)),
     detokenizer: (detokenizerOptions) => new Detokenizer(texts, detokenizerOptions),
     tokenText: (id) => texts.alone(id),
+    isSpecialToken: (text) => tokenizer.vocabulary.isSpecialText(text),
   };
 }
 

@@ -3,6 +3,10 @@
 //    1  causes hidden behind "Invalid request"          the cause, under the same status
 //    2  no check of the context length                  400 before a worker is asked, in the words of 1.4.2
 //    3  fragments of a Text worker's tool calls lost    joined by their index
+//    6  what is no call, or is cut, is lost              given back as text; an end tag within a string is text
+//    7  a cut forced call is lost in unary answers      its fragments, as in the stream
+//    8  arguments given as a string are quoted twice    the object in the string
+//    9  glm's arguments are lost at line breaks         read
 //   11  200 with an empty id for a stream without items 500, or an error event
 //   12  alternatives of log probabilities not cut       as many as were asked for
 //   16  EF BF BD as the bytes of half a character       the token's own bytes
@@ -50,9 +54,26 @@ export const deliberateDifferences: readonly Difference[] = [
       events: [{ error: { message: "Internal server error", type: "internal_server_error", code: 500 } }, "data: [DONE]"],
     }),
   },
+  {
+    cases: /^tool\.hermes\.hermesbad(\.stream)?$/,
+    fault: 6,
+    expected: withText('<tool_call>\n{"name": "get_weather", "arguments": {oops}}\n</tool_call>'),
+  },
+  { cases: /^tool\.hermes\.hermescut$/, fault: 6, expected: withText('ok <tool_call>\n{"name": "get_weather", "argu') },
+  { cases: /^tool\.hermes\.hermescut\.stream$/, fault: 6, expected: withText('<tool_call>\n{"name": "get_weather", "argu') },
+  { cases: /^tool2\.hermestag$/, fault: 6, expected: (theirs) => mapped(theirs, withTaggedCall) },
+  { cases: /^tool2\.hermestag\.stream$/, fault: 6, expected: (theirs) => withTaggedStream(theirs as StreamAnswer) },
+  { cases: /^tool2\.(reqcut|namedcut)$/, fault: 7, expected: (theirs) => mapped(theirs, (value) => withCall(value, '{"location": "Pa')) },
+  { cases: /^tool2\.hermesstr(\.stream)?$/, fault: 8, expected: withArguments('{"location": "Paris"}') },
+  { cases: /^tool\.glm\.glm1(\.stream)?$/, fault: 9, expected: withArguments('{"location":"Paris"}') },
+  told(
+    /^tool2\.required_guided$/,
+    "a forced tool_choice cannot be combined with a guided_* constraint: both decide the form of the output",
+  ),
   { cases: /^chat\.token_id_logprobs$/, fault: 12, expected: cutTo(1) },
   { cases: /^chat\.logprobs1$/, fault: 12, expected: (theirs) => withOwnBytes(cutTo(1)(theirs)) },
   { cases: /^cmpl\.logprobs0$/, fault: 12, expected: cutTo(1) },
+  { cases: /^(tool2\.logprobs(\.stream)?|reason\.logprobs)$/, fault: 16, expected: (theirs) => withOwnBytes(cutTo(1)(theirs)) },
   { cases: /^chat\.(logprobs0?|logprobs\.stream|top_logprobs_only)$/, fault: 16, expected: withOwnBytes },
 ];
 
@@ -74,6 +95,46 @@ function withJoinedCall(value: Value): Value {
   if (!isMembers(value) || !isMembers(value["message"])) return value;
   const call = { id: "call_1", type: "function", function: { name: "get_weather", arguments: '{"a":1}' } };
   return { ...value, message: { ...value["message"], tool_calls: [call] }, finish_reason: "tool_calls" };
+}
+
+/** The text that came instead of an empty one, or of nothing but the text before it. */
+function withText(text: string): (theirs: Value) => Value {
+  const isEmpty = (content: Value) => content === null || content === "" || content === "ok ";
+  return (theirs) =>
+    mapped(theirs, (value) => (isMembers(value) && "content" in value && isEmpty(value["content"]) ? { ...value, content: text } : value));
+}
+
+function withArguments(written: string): (theirs: Value) => Value {
+  return (theirs) => mapped(theirs, (value) => (isMembers(value) && "arguments" in value ? { ...value, arguments: written } : value));
+}
+
+function withCall(value: Value, written: string): Value {
+  if (!isMembers(value) || value["role"] !== "assistant") return value;
+  return {
+    ...value,
+    content: null,
+    tool_calls: [{ id: "call-<uuid>", type: "function", function: { name: "get_weather", arguments: written } }],
+  };
+}
+
+/** The end tag in the middle is the string's. */
+const taggedArguments = '{"location": "a </tool_call> b {\\"x\\": \\"}"}';
+
+function withTaggedCall(value: Value): Value {
+  if (isMembers(value) && "finish_reason" in value) return { ...value, finish_reason: "tool_calls" };
+  return withCall(value, taggedArguments);
+}
+
+interface StreamAnswer {
+  readonly events: readonly Members[];
+}
+
+function withTaggedStream(theirs: StreamAnswer): Value {
+  const [first] = theirs.events as readonly [Members];
+  const call = { index: 0, id: "call-<uuid>", type: "function", function: { name: "get_weather", arguments: taggedArguments } };
+  const delta = { content: "", tool_calls: [call], role: "assistant" };
+  const chunk = { ...first, choices: [{ index: 0, delta, finish_reason: "tool_calls", logprobs: null }] };
+  return { ...theirs, events: [chunk, "data: [DONE]"] };
 }
 
 /** Of a list of alternatives, or of an object of them, the first ones: the recording has the likeliest first. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ModelCard } from "@mm-router/protocol";
+import type { ModelCard, ModelRuntimeConfig } from "@mm-router/protocol";
 import { cardFileOf } from "@mm-router/runtime";
 
 const require = createRequire(import.meta.url);
@@ -68,7 +68,7 @@ export async function goldenCards(): Promise<ReadonlyMap<string, ModelCard>> {
       migration_limit: 0,
       model_type: modelType(name),
       model_input: name === "text" ? "Text" : "Tokens",
-      runtime_config: {},
+      runtime_config: parsersOf(name),
     },
   ]);
   return new Map(cards);
@@ -77,4 +77,27 @@ export async function goldenCards(): Promise<ReadonlyMap<string, ModelCard>> {
 function modelType(name: string): string {
   if (name === "embed") return "Embedding";
   return name === "chatonly" ? "Chat" : "Chat | Completions";
+}
+
+/** The parsers that the recording's workers named. */
+const parsers: Readonly<Record<string, ModelRuntimeConfig>> = {
+  hermes: { tool_call_parser: "hermes" },
+  think: { tool_call_parser: "hermes", reasoning_parser: "qwen3" },
+  r1: { reasoning_parser: "deepseek_r1" },
+  coder: { tool_call_parser: "qwen3_coder" },
+  llama: { tool_call_parser: "llama3_json" },
+  mistral: { tool_call_parser: "mistral" },
+  pythonic: { tool_call_parser: "pythonic" },
+  phi4: { tool_call_parser: "phi4" },
+  nemo: { tool_call_parser: "nemotron_deci", reasoning_parser: "nemotron_deci" },
+  ds3: { tool_call_parser: "deepseek_v3" },
+  ds31: { tool_call_parser: "deepseek_v3_1" },
+  jamba: { tool_call_parser: "jamba" },
+  kimi: { tool_call_parser: "kimi_k2" },
+  glm: { tool_call_parser: "glm47", reasoning_parser: "glm45" },
+  minimax: { tool_call_parser: "minimax_m2" },
+};
+
+function parsersOf(name: string): ModelRuntimeConfig {
+  return parsers[name] ?? {};
 }

@@ -53,6 +53,7 @@ export class HttpBench {
         validation: { ignoreUnknown: false },
         requestLimits: { imagesMax: 1, promptsMax: 1, dataUrlLengthMax: 10, allowInternalUrls: false },
         hints: { metadataPrefix: "x-dynamo-meta-", nvext: true },
+        reasoningField: "reasoning_content",
         stream: { keepAliveMs: 0, forceUsage: false },
         modelList: { listInternal: false, contextWindow: undefined, maxOutputTokens: undefined },
         ...changes,

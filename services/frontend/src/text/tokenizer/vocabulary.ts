@@ -4,12 +4,15 @@ import type { AddedToken } from "./tokenizer-file.ts";
 export class Vocabulary {
   readonly #tokens: (string | undefined)[] = [];
   readonly #special = new Set<number>();
+  readonly #specialTexts = new Set<string>();
 
   constructor(model: ReadonlyMap<string, number>, added: readonly AddedToken[]) {
     for (const [token, id] of model) this.#tokens[id] = token;
     for (const { id, content, special } of added) {
       this.#tokens[id] = content;
-      if (special) this.#special.add(id);
+      if (!special) continue;
+      this.#special.add(id);
+      this.#specialTexts.add(content);
     }
   }
 
@@ -25,5 +28,9 @@ export class Vocabulary {
 
   isSpecial(id: number): boolean {
     return this.#special.has(id);
+  }
+
+  isSpecialText(text: string): boolean {
+    return this.#specialTexts.has(text);
   }
 }
