@@ -219,3 +219,6 @@ export function recoveryEndpointOf(naming: NonNullable<RecoveryNaming>, rank: { 
 
 /** The endpoint of a served index, under the workers' component (≥ 1.2). */
 export const indexQueryEndpoint = "kv_indexer_query";
+
+/** The same, of our own index, answered in the acknowledgement (indexer/lookup.ts). */
+export const indexLookupEndpoint = "kv_indexer_lookup";

@@ -48,6 +48,10 @@ export class WatchedEndpointClient implements EndpointClient {
     return this.#router.roundRobin(call);
   }
 
+  ask(question: Buffer): Promise<Buffer> {
+    return this.#router.ask(question);
+  }
+
   random(call: Call): Promise<ResponseStream> {
     return this.#router.random(call);
   }

@@ -2,6 +2,7 @@
 import type { EndpointAddress, Instance, InstanceId } from "@mm-router/protocol";
 import type { Call, ResponseStream } from "./request-plane/call.ts";
 import type { Handler } from "./request-plane/handler.ts";
+import type { Answerer } from "./request-plane/request-transport.ts";
 
 export interface ServeOptions {
   /** Codec to advertise in the instance record; both are understood. Default: none, callers then send JSON. */
@@ -12,6 +13,8 @@ export interface Endpoint {
   readonly address: EndpointAddress;
   /** Listens or subscribes first, then puts the instance key; after a lost lease it does both again under the new id. */
   serve(handler: Handler, options?: ServeOptions): Promise<ServedEndpoint>;
+  /** Serves questions that are answered in their acknowledgement (ours alone; request-transport.ts). */
+  serveAnswers(answerer: Answerer): Promise<ServedEndpoint>;
   /** Follows the endpoint's instances from now on. */
   client(): EndpointClient;
 }
@@ -36,6 +39,8 @@ export interface EndpointClient {
   roundRobin(call: Call): Promise<ResponseStream>;
   /** Calls a random instance; a request that is not taken goes to another. */
   random(call: Call): Promise<ResponseStream>;
+  /** Asks the next instance that answers in its acknowledgement (`serveAnswers`); one that is not there is passed over. */
+  ask(question: Buffer): Promise<Buffer>;
   close(): void;
 }
 

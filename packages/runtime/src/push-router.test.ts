@@ -33,6 +33,13 @@ function routerOver(behaviours: Record<number, Behaviour>, random?: () => number
       if (behaviour === "lost later") onOver({ kind: "lost", error: new AppError("worker_lost", "gone") } satisfies StreamState);
       return { instanceId: instance.instanceId } as ResponseStream;
     },
+    async ask(instance, question) {
+      const number = Number(instance.instanceId);
+      called.push(number);
+      const behaviour = behaviours[number];
+      if (behaviour instanceof AppError) throw behaviour;
+      return Buffer.concat([Buffer.of(number), question]);
+    },
   };
   const router = new PushRouter({ address, instances, caller, ...(random && { random }) });
   return { router, instances, called };
@@ -42,6 +49,16 @@ const refused = (number: number, code: "worker_lost" | "overloaded" | "deadline_
   notTaken(code, "not taken", { instanceId: idOf(number) });
 
 const available = (instances: LiveInstances) => instances.available().map(({ instanceId }) => Number(instanceId));
+
+describe("ask", () => {
+  it("gives the answer of the next instance, passing over one that is not there, which is set aside", async () => {
+    const { router, called, instances } = routerOver({ 10: refused(10), 20: undefined, 30: undefined });
+    expect(await router.ask(Buffer.of(1))).toEqual(Buffer.of(20, 1));
+    expect(await router.ask(Buffer.of(2))).toEqual(Buffer.of(30, 2));
+    expect(called).toEqual([10, 20, 30]);
+    expect(available(instances)).toEqual([20, 30]);
+  });
+});
 
 describe("roundRobin", () => {
   it("takes the instances in the order of their ids, then from the start", async () => {

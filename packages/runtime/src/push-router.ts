@@ -15,6 +15,7 @@ import type { StreamState } from "./request-plane/stream-state.ts";
 /** Calls one instance; request-client.ts. */
 export interface InstanceCaller {
   call(instance: Instance, call: Call, onOver: (state: StreamState) => void): Promise<ResponseStream>;
+  ask(instance: Instance, question: Buffer): Promise<Buffer>;
 }
 
 export interface PushRouterOptions {
@@ -43,33 +44,53 @@ export class PushRouter {
     return this.#call(instance, call);
   }
 
+  /** Asks the next instance that answers in its acknowledgement. */
+  async ask(question: Buffer): Promise<Buffer> {
+    return this.#firstThatTakes(this.#inTurn(), (instance) => this.#ask(instance, question));
+  }
+
   /** Calls the instance whose id follows the last one's; ids in ascending order, then from the start. */
   async roundRobin(call: Call): Promise<ResponseStream> {
-    const instances = this.#options.instances.available();
-    const last = this.#lastChosen;
-    const next = last === undefined ? 0 : instances.findIndex((instance) => instance.instanceId > last);
-    return this.#firstThatTakes(startingAt(instances, Math.max(next, 0)), call);
+    return this.#firstThatTakes(this.#inTurn(), (instance) => this.#call(instance, call));
   }
 
   /** Calls a random instance. */
   async random(call: Call): Promise<ResponseStream> {
     const { random = Math.random } = this.#options;
     const instances = this.#options.instances.available();
-    return this.#firstThatTakes(startingAt(instances, Math.floor(random() * instances.length)), call);
+    const candidates = startingAt(instances, Math.floor(random() * instances.length));
+    return this.#firstThatTakes(candidates, (instance) => this.#call(instance, call));
   }
 
-  async #firstThatTakes(candidates: readonly Instance[], call: Call): Promise<ResponseStream> {
+  #inTurn(): readonly Instance[] {
+    const instances = this.#options.instances.available();
+    const last = this.#lastChosen;
+    const next = last === undefined ? 0 : instances.findIndex((instance) => instance.instanceId > last);
+    return startingAt(instances, Math.max(next, 0));
+  }
+
+  async #firstThatTakes<T>(candidates: readonly Instance[], give: (instance: Instance) => Promise<T>): Promise<T> {
     let refusal: AppError | undefined;
     for (const instance of candidates) {
       this.#lastChosen = instance.instanceId;
       try {
-        return await this.#call(instance, call);
+        return await give(instance);
       } catch (error) {
         if (!isNotTaken(error)) throw error;
         refusal = error;
       }
     }
     throw refusal ?? new AppError("no_instances", `no instance serves ${this.#name()}`);
+  }
+
+  async #ask(instance: Instance, question: Buffer): Promise<Buffer> {
+    const { caller, instances } = this.#options;
+    try {
+      return await caller.ask(instance, question);
+    } catch (error) {
+      if (isNotTaken(error) && connectionFailures.has(error.code)) instances.setAside(instance.instanceId);
+      throw error;
+    }
   }
 
   #call(instance: Instance, call: Call): Promise<ResponseStream> {
@@ -92,5 +113,6 @@ export class PushRouter {
 
 /** All instances, in their order from `index` on and around. */
 function startingAt(instances: readonly Instance[], index: number): readonly Instance[] {
+  if (index === 0) return instances;
   return [...instances.slice(index), ...instances.slice(0, index)];
 }

@@ -10,14 +10,15 @@
 import { encodeInstance, type EndpointAddress, type InstanceId, instanceKey } from "@mm-router/protocol";
 import type { Discovery, Registration } from "./discovery/index.ts";
 import type { ServedEndpoint, ServeOptions } from "./endpoint.ts";
-import type { Listening, RequestListener } from "./request-plane/request-transport.ts";
-import type { ServedHandler } from "./request-plane/served-handler.ts";
+import type { Listening } from "./request-plane/request-transport.ts";
 import type { Logger } from "./service/index.ts";
 
 export interface RegisteredEndpointDeps {
   readonly discovery: Discovery;
-  readonly listener: RequestListener;
-  readonly handler: ServedHandler;
+  /** Takes requests under this id from the moment it resolves. */
+  readonly listen: (instanceId: InstanceId) => Promise<Listening>;
+  /** Waits for what was taken; after `deadlineMs` ends it. */
+  readonly drainTaken: (deadlineMs: number) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -64,7 +65,7 @@ export class RegisteredEndpoint implements ServedEndpoint {
     this.#forgetListener();
     await this.withdraw();
     await this.#stopAllBut(undefined);
-    await this.#deps.handler.drain(deadlineMs);
+    await this.#deps.drainTaken(deadlineMs);
   }
 
   async #move(instanceId: InstanceId): Promise<void> {
@@ -76,8 +77,7 @@ export class RegisteredEndpoint implements ServedEndpoint {
 
   async #listen(instanceId: InstanceId): Promise<void> {
     if (this.#listening.has(instanceId)) return;
-    const { listener, handler } = this.#deps;
-    this.#listening.set(instanceId, await listener.listen(this.address, instanceId, handler.take));
+    this.#listening.set(instanceId, await this.#deps.listen(instanceId));
   }
 
   async #stopAllBut(kept: InstanceId | undefined): Promise<void> {

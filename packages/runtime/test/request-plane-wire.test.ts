@@ -75,7 +75,7 @@ async function rawConnection(runtime: TestRuntime, handler: Handler) {
   await once(socket, "connect");
   const acks: string[] = [];
   const decoder = new AckDecoder();
-  socket.on("data", (chunk) => void acks.push(...decoder.push(chunk)));
+  socket.on("data", (chunk) => void acks.push(...decoder.push(chunk).map(String)));
   return { socket, acks, path: transport.path };
 }
 

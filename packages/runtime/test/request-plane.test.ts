@@ -44,6 +44,23 @@ describe.each(["nats", "tcp"] as const)("request plane over %s", (plane) => {
     expect(await dataOf(stream)).toEqual([0, 1, 2].map((index) => ({ index, big: 18446744073709551615n, body })));
   });
 
+  it("answers a question in its acknowledgement, and passes over an instance that is gone", async () => {
+    await using runtime = await startRuntime({ nats, etcd }, { plane });
+    const endpoint = runtime.endpoint(freshAddress());
+    await endpoint.serveAnswers((question) => Buffer.concat([question, Buffer.from("!")]));
+    const client = endpoint.client();
+    await untilInstances(client, 1);
+    const answers = await Promise.all(["a", "", "b".repeat(60_000)].map((text) => client.ask(Buffer.from(text))));
+    expect(answers.map(String)).toEqual(["a!", "!", `${"b".repeat(60_000)}!`]);
+
+    const nobody =
+      plane === "nats" ? { kind: "nats" as const, subject: "nobody" } : { kind: "tcp" as const, host: "127.0.0.1", port: 9, path: "x" };
+    const gone = { address: endpoint.address, instanceId: 1n as InstanceId, transport: nobody };
+    await runtime.discovery.register(() => ({ key: instanceKey(gone.address, gone.instanceId), value: encodeInstance(gone) }));
+    await untilInstances(client, 2);
+    for (let turn = 0; turn < 3; turn++) expect(String(await client.ask(Buffer.from("c")))).toBe("c!");
+  });
+
   it("hands context id, metadata and headers to the handler", async () => {
     await using runtime = await startRuntime({ nats, etcd }, { plane });
     const { client } = await serveAndFollow(runtime, async ({ contextId, codec, metadata, headers }, sink) => {

@@ -1,10 +1,21 @@
-// Answers `kv_indexer_query` as a real served index does: under the workers' component, for every model served there.
+// Answers `kv_indexer_query` as a real served index does: under the workers' component, for every model served there. Beside it
+// `kv_indexer_lookup`, our own short form of the same question.
 //
 // Routers ask over the request plane, JSON or MessagePack, and are answered in kind with one data frame (packages/protocol indexer/query.ts).
 // G1  A query that upstream's index acknowledges and never answers (no model name, wrong types) gets an error from ours.
 import type { KvIndex, OverlapScores } from "@mm-router/kv";
-import { decodeIndexerQuery, encodeIndexerAnswer, type IndexerAnswer, type InstanceId, toAppError } from "@mm-router/protocol";
-import type { Clock, Handler } from "@mm-router/runtime";
+import {
+  ACK_BYTES_MAX,
+  decodeIndexerQuery,
+  decodeLookup,
+  encodeIndexerAnswer,
+  encodeLookupAnswer,
+  type IndexerAnswer,
+  type IndexerQuery,
+  type InstanceId,
+  toAppError,
+} from "@mm-router/protocol";
+import type { Answerer, Clock, Handler } from "@mm-router/runtime";
 import type { IndexerMetrics } from "./metrics.ts";
 
 export interface QueryDeps {
@@ -17,23 +28,33 @@ export interface QueryDeps {
 
 export function queryHandler(deps: QueryDeps): Handler {
   return async ({ codec, body }, sink) => {
-    const began = deps.clock.now();
-    const { answer, outcome } = answerTo(codec, body, deps);
-    const frame = encodeIndexerAnswer(codec, answer);
-    deps.metrics.query(outcome, (deps.clock.now() - began) / 1000);
-    await sink.frames([frame]);
+    const bytesOf = (answer: IndexerAnswer) => encodeIndexerAnswer(codec, answer);
+    await sink.frames([answered(() => decodeIndexerQuery(codec, body), bytesOf, deps)]);
   };
+}
+
+/** The same for `kv_indexer_lookup`. An answer too long for an acknowledgement is an error; the router then does without. */
+export function lookupAnswerer(deps: QueryDeps): Answerer {
+  return (question) => {
+    const bytes = answered(() => decodeLookup(question), encodeLookupAnswer, deps);
+    if (bytes.length <= ACK_BYTES_MAX) return bytes;
+    return encodeLookupAnswer({ kind: "error", message: "more ranks hold these blocks than an acknowledgement can name" });
+  };
+}
+
+function answered(decode: () => IndexerQuery, bytesOf: (answer: IndexerAnswer) => Buffer, deps: QueryDeps): Buffer {
+  const began = deps.clock.now();
+  const { answer, outcome } = answerTo(decode, deps);
+  const bytes = bytesOf(answer);
+  deps.metrics.query(outcome, (deps.clock.now() - began) / 1000);
+  return bytes;
 }
 
 type Outcome = Parameters<IndexerMetrics["query"]>[0];
 
-function answerTo(
-  codec: "json" | "msgpack",
-  body: Uint8Array,
-  { index, workersOf }: QueryDeps,
-): { answer: IndexerAnswer; outcome: Outcome } {
+function answerTo(decode: () => IndexerQuery, { index, workersOf }: QueryDeps): { answer: IndexerAnswer; outcome: Outcome } {
   try {
-    const { modelName, blockHashes } = decodeIndexerQuery(codec, body);
+    const { modelName, blockHashes } = decode();
     const workers = workersOf(modelName);
     if (workers === undefined) {
       return { answer: { kind: "error", message: `served indexer model ${modelName} is not registered` }, outcome: "unknown_model" };

@@ -2,9 +2,12 @@
 import { randomUUID } from "node:crypto";
 import {
   decodeIndexerAnswer,
+  decodeLookupAnswer,
   encodeIndexerQuery,
+  encodeLookup,
   type EndpointAddress,
   type IndexerAnswer,
+  indexLookupEndpoint,
   kvStreamName,
   parseJson,
   type RouterEvent,
@@ -280,7 +283,19 @@ describe("when servers go away", () => {
   });
 });
 
-describe("kv_indexer_query", () => {
+async function lookUp(
+  address: EndpointAddress,
+  modelName: string,
+  hashes: bigint[],
+  plane: RequestPlaneConfig["plane"],
+): Promise<IndexerAnswer> {
+  await using runtime = await connect({ nats, etcd }, plane);
+  const client = runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).client();
+  await expect.poll(() => client.instances.list().length, { timeout: 10_000 }).toBe(1);
+  return decodeLookupAnswer(await client.ask(encodeLookup({ modelName, blockHashes: BigUint64Array.from(hashes) })));
+}
+
+describe("kv_indexer_query, and kv_indexer_lookup as its short form", () => {
   async function ask(
     address: EndpointAddress,
     model: string,
@@ -317,6 +332,13 @@ describe("kv_indexer_query", () => {
       expect(await ask(address, "n", path(1, 2, 3, 4), plane)).toEqual(scores(two, 0, 2));
       expect(await ask(address, "n", path(), plane)).toEqual({ kind: "scores", scores: [] });
       expect(await ask(address, "o", path(1), plane)).toEqual({ kind: "error", message: "served indexer model o is not registered" });
+      for (const [model, hashes] of [
+        ["m", path(1, 2, 3, 4)],
+        ["n", path(1, 2)],
+        ["n", path()],
+        ["o", path(1)],
+      ] as const)
+        expect(await lookUp(address, model, hashes, plane)).toEqual(await ask(address, model, hashes, plane));
     },
   );
 });

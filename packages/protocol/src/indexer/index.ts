@@ -1,2 +1,3 @@
+export * from "./lookup.ts";
 export * from "./query.ts";
 export * from "./recovery.ts";

@@ -1,7 +1,7 @@
 // Requests and their acks on the TCP request plane.
 //
 //   caller → worker   u16 BE P | P bytes path | u16 BE L | L bytes JSON headers | u32 BE N | N bytes two-part request
-//   worker → caller   u32 BE length | text        length 0 = taken; any text is a refusal
+//   worker → caller   u32 BE length | text        length 0 = taken; any text is a refusal, but at an endpoint that answers in its ack
 //
 // Connections persist; requests are pipelined and acks come in their order, without ids. The path is the text after the
 // first `/` of the instance's `transport.tcp`, an opaque routing key.
@@ -114,36 +114,38 @@ export class TcpRequestDecoder {
   }
 }
 
-/** An ack; without text the request is taken. */
-export function encodeAck(text = ""): Buffer {
-  const ack = Buffer.allocUnsafe(U32_BYTES + Buffer.byteLength(text));
-  ack.write(text, ack.writeUInt32BE(ack.length - U32_BYTES, 0));
+/** The longest ack that callers read; an endpoint that answers in its ack has as much room. */
+export const ACK_BYTES_MAX = 64 * 1024;
+
+/** An ack; without content the request is taken. */
+export function encodeAck(content: string | Uint8Array = ""): Buffer {
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  const ack = Buffer.allocUnsafe(U32_BYTES + bytes.length);
+  ack.set(bytes, ack.writeUInt32BE(bytes.length, 0));
   return ack;
 }
-
-const ACK_BYTES_MAX = 64 * 1024;
 
 /** Incremental decoder of a worker's acks. */
 export class AckDecoder {
   readonly #queue = new ByteQueue();
 
   /**
-   * The texts of the acks that `chunk` completes, in order; "" = taken.
+   * The contents of the acks that `chunk` completes, in order; empty = taken.
    *
-   * @throws AppError `protocol_error` for a text above 64 KiB; the connection is of no more use
+   * @throws AppError `protocol_error` for one above 64 KiB; the connection is of no more use
    */
-  push(chunk: Uint8Array): string[] {
+  push(chunk: Uint8Array): Buffer[] {
     this.#queue.push(chunk);
-    const texts: string[] = [];
-    for (let text = this.#next(); text !== undefined; text = this.#next()) texts.push(text);
-    return texts;
+    const contents: Buffer[] = [];
+    for (let content = this.#next(); content !== undefined; content = this.#next()) contents.push(content);
+    return contents;
   }
 
-  #next(): string | undefined {
+  #next(): Buffer | undefined {
     if (!this.#queue.has(U32_BYTES)) return undefined;
     const length = this.#queue.uint(0, U32_BYTES);
     if (length > ACK_BYTES_MAX) throw new AppError("protocol_error", `ack of ${length} bytes is above the limit of ${ACK_BYTES_MAX}`);
     if (!this.#queue.has(U32_BYTES + length)) return undefined;
-    return this.#queue.take(U32_BYTES + length).toString("utf8", U32_BYTES);
+    return this.#queue.take(U32_BYTES + length).subarray(U32_BYTES);
   }
 }

@@ -16,15 +16,16 @@ export async function withDeadline<T>(
   parent?: AbortSignal,
 ): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const abort = new AbortController();
+  const abort = typeof work === "function" ? new AbortController() : undefined;
   const timer = setTimeout(() => {
     const error = new AppError("deadline_exceeded", `${what} took longer than ${ms} ms`, { details: { what, deadline_ms: ms } });
     late.reject(error);
-    abort.abort(error);
+    abort?.abort(error);
   }, ms);
   try {
-    const signal = parent === undefined ? abort.signal : AbortSignal.any([abort.signal, parent]);
-    return await Promise.race([typeof work === "function" ? work(signal) : work, late.promise]);
+    if (typeof work !== "function") return await Promise.race([work, late.promise]);
+    const { signal } = abort!; // made above for a function
+    return await Promise.race([work(parent === undefined ? signal : AbortSignal.any([signal, parent])), late.promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -2,4 +2,5 @@
 export * from "./handler.ts";
 export * from "./call.ts";
 export * from "./request-plane-config.ts";
+export type { Answerer } from "./request-transport.ts";
 export { connectNats, type NatsConnectOptions, SharedNats } from "./nats-connection.ts";

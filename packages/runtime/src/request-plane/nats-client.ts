@@ -18,6 +18,11 @@ import type { Headers, RequestSender } from "./request-transport.ts";
 
 type NatsTransport = Extract<Transport, { kind: "nats" }>;
 
+interface NatsInstance {
+  readonly instanceId: InstanceId;
+  readonly transport: NatsTransport;
+}
+
 export class NatsRequestClient implements RequestSender<NatsTransport> {
   readonly #connect: () => Promise<NatsConnection>;
   readonly #ackTimeoutMs: number;
@@ -28,19 +33,25 @@ export class NatsRequestClient implements RequestSender<NatsTransport> {
     this.#ackTimeoutMs = ackTimeoutMs;
   }
 
-  async send(instance: { instanceId: InstanceId; transport: NatsTransport }, envelope: Buffer, headers: Headers): Promise<void> {
+  async send(instance: NatsInstance, envelope: Buffer, headers: Headers): Promise<void> {
+    const ack = await this.#request(instance, envelope, headers);
+    if (ack.length > 0) throw notTaken("worker_lost", "the instance refused the request", instance);
+  }
+
+  async ask(instance: NatsInstance, question: Buffer): Promise<Buffer> {
+    const answer = await this.#request(instance, question, {});
+    return Buffer.from(answer.buffer, answer.byteOffset, answer.length);
+  }
+
+  async #request({ instanceId, transport }: NatsInstance, payload: Buffer, headers: Headers): Promise<Uint8Array> {
     const connection = await this.#connect();
-    checkSize(envelope.length + headersLength(headers), connection.info?.max_payload);
+    checkSize(payload.length + headersLength(headers), connection.info?.max_payload);
     try {
-      const ack = await connection.request(instance.transport.subject, envelope, {
-        timeout: this.#ackTimeoutMs,
-        headers: natsHeaders(headers),
-      });
-      if (ack.data.length === 0) return;
+      const reply = await connection.request(transport.subject, payload, { timeout: this.#ackTimeoutMs, headers: natsHeaders(headers) });
+      return reply.data;
     } catch (error) {
-      throw await this.#refusal(error, instance.instanceId, connection);
+      throw await this.#refusal(error, instanceId, connection);
     }
-    throw notTaken("worker_lost", "the instance refused the request", instance);
   }
 
   async #refusal(cause: unknown, instanceId: InstanceId, connection: NatsConnection): Promise<AppError> {

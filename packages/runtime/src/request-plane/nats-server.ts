@@ -6,7 +6,7 @@ import { type EndpointAddress, type InstanceId, natsSubjectOf } from "@mm-router
 import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "../service/index.ts";
 import { NatsService, QUEUE_GROUP } from "./nats-service.ts";
-import type { Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
+import type { Answerer, Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
 
 export class NatsRequestServer implements RequestListener {
   readonly #connect: () => Promise<NatsConnection>;
@@ -21,7 +21,22 @@ export class NatsRequestServer implements RequestListener {
     this.#log = log;
   }
 
-  async listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening> {
+  listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening> {
+    return this.#serve(address, instanceId, (message) => {
+      message.respond();
+      take(bufferOf(message.data), headersOf(message));
+    });
+  }
+
+  answer(address: EndpointAddress, instanceId: InstanceId, answerer: Answerer): Promise<Listening> {
+    return this.#serve(address, instanceId, (message) => void message.respond(answerer(bufferOf(message.data))));
+  }
+
+  async close(): Promise<void> {
+    this.#service?.close();
+  }
+
+  async #serve(address: EndpointAddress, instanceId: InstanceId, handle: (message: Msg) => void): Promise<Listening> {
     const connection = await this.#connect();
     this.#service ??= new NatsService(connection, this.#version);
     const subject = natsSubjectOf(address, instanceId);
@@ -30,9 +45,8 @@ export class NatsRequestServer implements RequestListener {
       queue: QUEUE_GROUP,
       callback: (error, message) => {
         if (error) return this.#log.error("NATS subscription failed", { subject, error });
-        message.respond();
         entry.requests++;
-        take(bufferOf(message.data), headersOf(message));
+        handle(message);
       },
     });
     await connection.flush(); // the server knows the subscription before the instance is published
@@ -43,10 +57,6 @@ export class NatsRequestServer implements RequestListener {
         if (!connection.isClosed()) await subscription.drain(); // takes what the server had sent before it knew
       },
     };
-  }
-
-  async close(): Promise<void> {
-    this.#service?.close();
   }
 }
 

@@ -55,6 +55,16 @@ export class RequestClient {
     return stream;
   }
 
+  /**
+   * Asks an instance that answers in its acknowledgement.
+   *
+   * @throws AppError recognised by `isNotTaken` when another instance may be asked
+   */
+  ask({ instanceId, transport }: Instance, question: Buffer): Promise<Buffer> {
+    if (transport.kind === "nats") return this.#deps.nats.ask({ instanceId, transport }, question);
+    return this.#deps.tcp.ask({ instanceId, transport }, question);
+  }
+
   #send(instance: Instance, envelope: Buffer, headers: Headers): Promise<void> {
     const { instanceId, transport } = instance;
     if (transport.kind === "nats") return this.#deps.nats.send({ instanceId, transport }, envelope, headers);

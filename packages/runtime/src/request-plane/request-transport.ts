@@ -13,15 +13,31 @@ export interface RequestSender<T extends Transport = Transport> {
    *   `body_too_large` when the transport cannot carry it, `dependency_unreachable` when the server between is away
    */
   send(instance: { readonly instanceId: InstanceId; readonly transport: T }, envelope: Buffer, headers: Headers): Promise<void>;
+  /**
+   * Asks an instance that answers in its acknowledgement.
+   *
+   * @returns the answer; another one's memory, to be read at once
+   * @throws AppError as `send`
+   */
+  ask(instance: { readonly instanceId: InstanceId; readonly transport: T }, question: Buffer): Promise<Buffer>;
 }
 
 /** Takes one request envelope; never throws, never rejects. The ack has been sent. */
 export type RequestTaker = (envelope: Buffer, headers: Headers) => void;
 
+/**
+ * Answers one question at once, within 64 KiB; never throws.
+ *
+ * Ours alone: Dynamo answers every request on a stream. Saves a connection where question and answer are small.
+ */
+export type Answerer = (question: Buffer) => Buffer;
+
 /** Takes requests for the endpoints of this process. */
 export interface RequestListener {
   /** Requests for `address` under this id go to `take` from the moment this resolves. */
   listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening>;
+  /** As `listen`, for questions that are answered in their acknowledgement. */
+  answer(address: EndpointAddress, instanceId: InstanceId, answerer: Answerer): Promise<Listening>;
   close(): Promise<void>;
 }
 

@@ -31,6 +31,10 @@ import { connectSocket, writable } from "./tcp-socket.ts";
 /** Callers send nothing but stop and kill. */
 const controlLimits = { frameBytesMax: 1024 };
 
+const takenPrologue = encodePrologue(null);
+const endingOf = (codec: BodyCodec): Buffer => Buffer.concat([encodeDataFrames([encodeFinal(codec)]), sentinelFrame]);
+const jsonEnding = endingOf("json");
+
 /** For what is queued to leave when a stream is given up. */
 const ABORT_CLOSE_MS = 1_000;
 
@@ -41,6 +45,7 @@ export class AnswerStream implements ResponseSink {
   readonly gone: Promise<void>;
 
   readonly #socket: Socket;
+  readonly #handshake: Buffer;
   readonly #codec: BodyCodec;
   readonly #closeTimeoutMs: number;
   readonly #abort = new AbortController();
@@ -54,13 +59,12 @@ export class AnswerStream implements ResponseSink {
    */
   static async dial(callHome: CallHome, codec: BodyCodec, config: RequestPlaneConfig): Promise<AnswerStream> {
     const socket = await connectSocket(parseSocketAddress(callHome.address), config.connectTimeoutMs);
-    socket.cork(); // handshake and prologue leave together
-    socket.write(encodeHandshake(callHome.subject));
-    return new AnswerStream(socket, codec, config.closeTimeoutMs);
+    return new AnswerStream(socket, encodeHandshake(callHome.subject), codec, config.closeTimeoutMs);
   }
 
-  private constructor(socket: Socket, codec: BodyCodec, closeTimeoutMs: number) {
+  private constructor(socket: Socket, handshake: Buffer, codec: BodyCodec, closeTimeoutMs: number) {
     this.#socket = socket;
+    this.#handshake = handshake;
     this.#codec = codec;
     this.#closeTimeoutMs = closeTimeoutMs;
     this.signal = this.#abort.signal;
@@ -78,14 +82,12 @@ export class AnswerStream implements ResponseSink {
 
   /** The request is taken. */
   accept(): void {
-    this.#socket.write(encodePrologue(null));
-    this.#socket.uncork();
+    this.#introduce(takenPrologue);
   }
 
   /** The request is not taken; ends the stream. Real callers ≥ 1.2 set the instance aside for seconds when they see this. */
   refuse(reason: string): void {
-    this.#socket.write(encodePrologue(reason));
-    this.#socket.uncork();
+    this.#introduce(encodePrologue(reason));
     this.#end(this.#closeTimeoutMs);
   }
 
@@ -101,7 +103,7 @@ export class AnswerStream implements ResponseSink {
   complete(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#socket.write(Buffer.concat([encodeDataFrames([encodeFinal(this.#codec)]), sentinelFrame]));
+    this.#socket.write(this.#codec === "json" ? jsonEnding : endingOf(this.#codec));
     this.#dropAfter(this.#closeTimeoutMs);
   }
 
@@ -114,11 +116,25 @@ export class AnswerStream implements ResponseSink {
 
   #write(bodies: readonly Uint8Array[]): Promise<void> | undefined {
     if (this.#over) return undefined;
+    this.#holdUntilTickEnds();
     this.#socket.write(encodeDataFrames(bodies));
     this.#draining ??= writable(this.#socket)?.finally(() => {
       this.#draining = undefined;
     });
     return this.#draining;
+  }
+
+  /** Handshake and prologue in one packet. */
+  #introduce(prologue: Buffer): void {
+    this.#socket.write(Buffer.concat([this.#handshake, prologue]));
+  }
+
+  /** What follows at once leaves in the same packet: mostly the last items and the end. */
+  #holdUntilTickEnds(): void {
+    const socket = this.#socket;
+    if (socket.writableCorked > 0) return;
+    socket.cork();
+    process.nextTick(() => socket.uncork());
   }
 
   /** Frames of a relayed stream are JSON; a caller that sent msgpack is answered in msgpack. */

@@ -15,6 +15,11 @@ import { connectSocket } from "./tcp-socket.ts";
 
 type TcpTransport = Extract<Transport, { kind: "tcp" }>;
 
+interface TcpInstance {
+  readonly instanceId: InstanceId;
+  readonly transport: TcpTransport;
+}
+
 /** More than one, so that a request of megabytes does not hold up the small ones behind it. */
 const CONNECTIONS_PER_ADDRESS = 4;
 
@@ -26,24 +31,32 @@ export class TcpRequestClient implements RequestSender<TcpTransport> {
     this.#config = config;
   }
 
-  async send(instance: { instanceId: InstanceId; transport: TcpTransport }, envelope: Buffer, headers: Headers): Promise<void> {
-    const { instanceId, transport } = instance;
-    const limit = this.#config.requestBytesMax;
-    if (envelope.length > limit) {
-      throw new AppError("body_too_large", `the request has ${envelope.length} bytes, DYN_TCP_MAX_MESSAGE_SIZE allows ${limit}`);
-    }
-    let ack: string;
-    try {
-      ack = await this.#connectionTo(transport).request(encodeTcpRequest(transport.path, headers, envelope));
-    } catch (cause) {
-      throw notTaken("worker_lost", `the instance's TCP connection failed: ${(cause as Error).message}`, { instanceId, cause });
-    }
-    if (ack === "") return;
-    throw notTaken(ack === OVERLOAD_ACK ? "overloaded" : "worker_lost", `the instance refused the request: ${ack}`, { instanceId });
+  async send(instance: TcpInstance, envelope: Buffer, headers: Headers): Promise<void> {
+    const ack = await this.#request(instance, envelope, headers);
+    if (ack.length === 0) return;
+    const text = ack.toString();
+    const { instanceId } = instance;
+    throw notTaken(text === OVERLOAD_ACK ? "overloaded" : "worker_lost", `the instance refused the request: ${text}`, { instanceId });
+  }
+
+  ask(instance: TcpInstance, question: Buffer): Promise<Buffer> {
+    return this.#request(instance, question, {});
   }
 
   close(): void {
     for (const pool of this.#pools.values()) for (const connection of pool) connection.close(new Error("this process is closing"));
+  }
+
+  async #request({ instanceId, transport }: TcpInstance, envelope: Buffer, headers: Headers): Promise<Buffer> {
+    const limit = this.#config.requestBytesMax;
+    if (envelope.length > limit) {
+      throw new AppError("body_too_large", `the request has ${envelope.length} bytes, DYN_TCP_MAX_MESSAGE_SIZE allows ${limit}`);
+    }
+    try {
+      return await this.#connectionTo(transport).request(encodeTcpRequest(transport.path, headers, envelope));
+    } catch (cause) {
+      throw notTaken("worker_lost", `the instance's TCP connection failed: ${(cause as Error).message}`, { instanceId, cause });
+    }
   }
 
   /** An idle connection, else a new one, else the one with the fewest requests waiting. */
@@ -51,7 +64,8 @@ export class TcpRequestClient implements RequestSender<TcpTransport> {
     const key = socketAddressText(transport);
     const pool = this.#pools.get(key) ?? new Set();
     this.#pools.set(key, pool);
-    const [least] = [...pool].sort((a, b) => a.waiting - b.waiting);
+    let least: TcpConnection | undefined;
+    for (const connection of pool) if (least === undefined || connection.waiting < least.waiting) least = connection;
     if (least && (least.waiting === 0 || pool.size >= CONNECTIONS_PER_ADDRESS)) return least;
     const connection: TcpConnection = new TcpConnection(transport, this.#config, () => {
       pool.delete(connection);
@@ -64,7 +78,7 @@ export class TcpRequestClient implements RequestSender<TcpTransport> {
 
 interface Waiter {
   readonly frame: Buffer;
-  readonly ack: PromiseWithResolvers<string>;
+  readonly ack: PromiseWithResolvers<Buffer>;
   timer?: NodeJS.Timeout;
 }
 
@@ -90,8 +104,8 @@ class TcpConnection {
     return this.#waiters.length;
   }
 
-  /** Sends a frame; resolves with its ack's text. */
-  request(frame: Buffer): Promise<string> {
+  /** Sends a frame; resolves with its ack. */
+  request(frame: Buffer): Promise<Buffer> {
     const waiter: Waiter = { frame, ack: Promise.withResolvers() };
     this.#waiters.push(waiter);
     if (this.#socket) this.#send(waiter, this.#socket);
@@ -133,7 +147,7 @@ class TcpConnection {
     }
   }
 
-  #settle(ack: string): void {
+  #settle(ack: Buffer): void {
     const waiter = this.#waiters.shift();
     if (!waiter) throw new AppError("protocol_error", "an ack came that no request waits for");
     clearTimeout(waiter.timer);

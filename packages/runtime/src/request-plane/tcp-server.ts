@@ -17,17 +17,19 @@ import {
 } from "@mm-router/protocol";
 import type { Logger } from "../service/index.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
-import type { Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
+import type { Answerer, Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
 import { refuseRequest } from "./served-handler.ts";
 import { ownHost, type SocketAddress } from "./socket-address.ts";
 import { prepareSocket } from "./tcp-socket.ts";
 
 const emptyAck = encodeAck();
 
+type Served = { readonly take: RequestTaker } | { readonly answer: Answerer };
+
 export class TcpRequestServer implements RequestListener {
   readonly #config: RequestPlaneConfig;
   readonly #log: Logger;
-  readonly #takers = new Map<string, RequestTaker>();
+  readonly #served = new Map<string, Served>();
   readonly #sockets = new Set<Socket>();
   readonly #server: Server = createServer((socket) => this.#accept(socket));
   #address: Promise<SocketAddress> | undefined;
@@ -38,17 +40,12 @@ export class TcpRequestServer implements RequestListener {
     this.#server.on("error", (error) => log.error("TCP request server failed", { error }));
   }
 
-  async listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening> {
-    this.#address ??= this.#bind();
-    const { host, port } = await this.#address;
-    const path = tcpPathOf(address, instanceId);
-    this.#takers.set(path, take);
-    return {
-      transport: { kind: "tcp", host, port, path },
-      stop: async () => {
-        this.#takers.delete(path);
-      },
-    };
+  listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening> {
+    return this.#serve(address, instanceId, { take });
+  }
+
+  answer(address: EndpointAddress, instanceId: InstanceId, answerer: Answerer): Promise<Listening> {
+    return this.#serve(address, instanceId, { answer: answerer });
   }
 
   async close(): Promise<void> {
@@ -56,6 +53,19 @@ export class TcpRequestServer implements RequestListener {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroy();
     await closed;
+  }
+
+  async #serve(address: EndpointAddress, instanceId: InstanceId, served: Served): Promise<Listening> {
+    this.#address ??= this.#bind();
+    const { host, port } = await this.#address;
+    const path = tcpPathOf(address, instanceId);
+    this.#served.set(path, served);
+    return {
+      transport: { kind: "tcp", host, port, path },
+      stop: async () => {
+        this.#served.delete(path);
+      },
+    };
   }
 
   async #bind(): Promise<SocketAddress> {
@@ -87,9 +97,13 @@ export class TcpRequestServer implements RequestListener {
 
   #takeRequests(decoder: TcpRequestDecoder, chunk: Buffer, socket: Socket): void {
     for (const { path, headers, envelope } of decoder.push(chunk)) {
+      const served = this.#served.get(path);
+      if (served && "answer" in served) {
+        socket.write(encodeAck(served.answer(envelope)));
+        continue;
+      }
       socket.write(emptyAck);
-      const take = this.#takers.get(path);
-      if (take) take(envelope, this.#headersOf(headers));
+      if (served) served.take(envelope, this.#headersOf(headers));
       else this.#refuse(path, envelope);
     }
   }

@@ -15,13 +15,17 @@ function clientOf(respond: (call: Call) => Promise<ResponseStream>, options: { i
   const calls: Call[] = [];
   const instances = { list: () => Array.from({ length: options.instances ?? 1 }, () => ({}) as Instance) };
   const endpoint = { instances, roundRobin: (call: Call) => (calls.push(call), respond(call)) } as unknown as EndpointClient;
-  const index = new IndexerClient(endpoint, {
-    deadlineMs: options.deadlineMs ?? 1000,
-    failuresMax: 3,
-    restMs: 1000,
-    clock,
-    log: silentLog,
-  });
+  const lookup = { instances: { list: () => [] } } as unknown as EndpointClient;
+  const index = new IndexerClient(
+    { query: endpoint, lookup },
+    {
+      deadlineMs: options.deadlineMs ?? 1000,
+      failuresMax: 3,
+      restMs: 1000,
+      clock,
+      log: silentLog,
+    },
+  );
   return { index, calls, clock };
 }
 

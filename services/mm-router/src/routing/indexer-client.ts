@@ -2,10 +2,20 @@
 //
 //   router ── {"model_name","block_hashes"} ──▶ kv_indexer_query, under the workers' component, ours or a real router's
 //          ◀── scores in blocks ─────────────── within `deadlineMs`, else routing by load
+//   router ── the same in small bytes ────────▶ kv_indexer_lookup, where ours serves it: no connection per answer
 //
 // Source: golden/kv/remote-indexer.json (served index and asking router of 1.2.1, 1.4.2, 1.6.1).
 import { randomUUID } from "node:crypto";
-import { AppError, decodeIndexerAnswer, encodeIndexerQuery, type RankScore } from "@mm-router/protocol";
+import {
+  AppError,
+  decodeIndexerAnswer,
+  decodeLookupAnswer,
+  encodeIndexerQuery,
+  encodeLookup,
+  type IndexerAnswer,
+  type IndexerQuery,
+  type RankScore,
+} from "@mm-router/protocol";
 import { type Clock, type EndpointClient, type Logger, withDeadline } from "@mm-router/runtime";
 import { Breaker } from "./breaker.ts";
 import type { DegradeReason } from "./degrade.ts";
@@ -19,6 +29,14 @@ export interface IndexerClientOptions {
   readonly log: Logger;
 }
 
+/** The served indexes of one component. */
+export interface IndexEndpoints {
+  /** `kv_indexer_query`, as every release serves it. */
+  readonly query: EndpointClient;
+  /** `kv_indexer_lookup`, of our indexes. */
+  readonly lookup: EndpointClient;
+}
+
 export interface IndexAnswer {
   readonly scores: readonly RankScore[];
   /** Why there are no scores although there might be. */
@@ -30,12 +48,12 @@ export interface IndexAnswer {
 const nothing: IndexAnswer = { scores: [] };
 
 export class IndexerClient {
-  private readonly endpoint: EndpointClient;
+  private readonly endpoints: IndexEndpoints;
   private readonly options: IndexerClientOptions;
   private readonly breaker: Breaker;
 
-  constructor(endpoint: EndpointClient, options: IndexerClientOptions) {
-    this.endpoint = endpoint;
+  constructor(endpoints: IndexEndpoints, options: IndexerClientOptions) {
+    this.endpoints = endpoints;
     this.options = options;
     this.breaker = new Breaker(options);
   }
@@ -43,13 +61,16 @@ export class IndexerClient {
   /** Never rejects, but for a caller that left (`client_closed`). */
   async query(modelName: string, blockHashes: BigUint64Array, signal: AbortSignal): Promise<IndexAnswer> {
     if (blockHashes.length === 0) return nothing;
-    if (this.endpoint.instances.list().length === 0) return { scores: [], degraded: "index-missing" };
+    const { query, lookup } = this.endpoints;
+    const short = lookup.instances.list().length > 0;
+    if (!short && query.instances.list().length === 0) return { scores: [], degraded: "index-missing" };
     if (!this.breaker.mayAsk()) return { scores: [], degraded: "index-resting" };
     const { deadlineMs, clock } = this.options;
     const askedAt = clock.now();
     try {
-      const body = encodeIndexerQuery("json", { modelName, blockHashes });
-      const scores = await withDeadline((limited) => this.ask(body, limited), deadlineMs, "the index query", signal);
+      const question = { modelName, blockHashes };
+      const asked = short ? this.lookUp(question) : (limited: AbortSignal) => this.ask(question, limited);
+      const scores = await withDeadline(asked, deadlineMs, "the index query", signal);
       this.breaker.succeeded();
       return { scores, tookMs: clock.now() - askedAt };
     } catch (error) {
@@ -58,11 +79,16 @@ export class IndexerClient {
     }
   }
 
-  private async ask(body: Buffer, signal: AbortSignal): Promise<readonly RankScore[]> {
-    const stream = await this.endpoint.roundRobin({ contextId: randomUUID(), body, signal });
+  private async lookUp(question: IndexerQuery): Promise<readonly RankScore[]> {
+    return scoresOf(decodeLookupAnswer(await this.endpoints.lookup.ask(encodeLookup(question))));
+  }
+
+  private async ask(question: IndexerQuery, signal: AbortSignal): Promise<readonly RankScore[]> {
+    const body = encodeIndexerQuery("json", question);
+    const stream = await this.endpoints.query.roundRobin({ contextId: randomUUID(), body, signal });
     let scores: readonly RankScore[] | undefined;
     for await (const frames of stream) {
-      for (const frame of frames) scores ??= scoresOf(frame);
+      for (const frame of frames) scores ??= scoresOf(decodeIndexerAnswer("json", frame));
     }
     if (scores === undefined) throw new AppError("protocol_error", "the index ended its answer without one");
     return scores;
@@ -77,8 +103,7 @@ export class IndexerClient {
   }
 }
 
-function scoresOf(frame: Buffer): readonly RankScore[] {
-  const answer = decodeIndexerAnswer("json", frame);
+function scoresOf(answer: IndexerAnswer): readonly RankScore[] {
   if (answer.kind === "error") throw new AppError("worker_error", answer.message);
   return answer.scores;
 }

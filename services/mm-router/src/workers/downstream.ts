@@ -1,6 +1,14 @@
 // The other leg: who the workers are, how they are called, and who indexes them.
-import { type CardEntry, cardPrefix, type EndpointAddress, indexQueryEndpoint, sameAddress } from "@mm-router/protocol";
+import {
+  type CardEntry,
+  cardPrefix,
+  type EndpointAddress,
+  indexLookupEndpoint,
+  indexQueryEndpoint,
+  sameAddress,
+} from "@mm-router/protocol";
 import type { EndpointClient, Logger, Runtime } from "@mm-router/runtime";
+import type { IndexEndpoints } from "../routing/indexer-client.ts";
 import { BlockSizes } from "./block-sizes.ts";
 import { CardBook } from "./card-book.ts";
 import type { DownstreamQuestion } from "./downstream-address.ts";
@@ -18,8 +26,8 @@ export interface Downstream {
   readonly address: EndpointAddress;
   readonly client: EndpointClient;
   readonly directory: WorkerDirectory;
-  /** `kv_indexer_query` beside the workers' endpoint. */
-  readonly index: EndpointClient;
+  /** The served indexes beside the workers' endpoint: upstream's form, and ours. */
+  readonly index: IndexEndpoints;
   /** Cards of the workers' endpoint. */
   cards(): CardEntry[];
 }
@@ -43,8 +51,9 @@ export async function joinDownstream(
   await watch.ready;
   const address = await findWorkers(cards, options, log, signal);
   const client = opened.adopt(runtime.endpoint(address).client(), (endpoint) => endpoint.close());
-  const index = opened.adopt(runtime.endpoint({ ...address, endpoint: indexQueryEndpoint }).client(), (endpoint) => endpoint.close());
-  await Promise.all([client.ready(), index.ready()]);
+  const query = opened.adopt(runtime.endpoint({ ...address, endpoint: indexQueryEndpoint }).client(), (endpoint) => endpoint.close());
+  const lookup = opened.adopt(runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).client(), (endpoint) => endpoint.close());
+  await Promise.all([client.ready(), query.ready(), lookup.ready()]);
   const blockSizes = new BlockSizes(options.blockSize, log);
   const directory = new WorkerDirectory({
     ...options,
@@ -57,5 +66,11 @@ export async function joinDownstream(
   opened.defer(() => directory.close());
   await directory.first(signal);
   blockSizes.requireOne(directory.list());
-  return { address, client, directory, index, cards: () => cards.list().filter((entry) => sameAddress(entry.address, address)) };
+  return {
+    address,
+    client,
+    directory,
+    index: { query, lookup },
+    cards: () => cards.list().filter((entry) => sameAddress(entry.address, address)),
+  };
 }
