@@ -4,7 +4,7 @@
 //   rank (2, 0)   engine hash → position ─┼─→ positions in runs: tokens_hash, set of ranks      radix/position-tree.ts
 //   rank (2, 1)   engine hash → position ─┘                          └─→ interned rank sets     radix/rank-sets.ts
 //
-// Per (block, rank): 15–21 bytes in the rank's table and the rank's share of a 12-byte position, however many ranks there are.
+// Per (block, rank): 15–24 bytes in the rank's table and the rank's share of a 12-byte position, however many ranks there are.
 // A lookup reads a path in order and does work only where the holders change. Measured in bench/kv.
 //
 // I1  A rank's bit at a position implies a hash of that rank that names it, or that the position is among the rank's strays.
@@ -53,14 +53,14 @@ export class RadixTree implements KvIndex {
 
   apply({ worker_id, event }: RouterEvent, clearedScope: ClearedScope = "rank"): ApplyOutcome {
     const { data } = event;
-    const worker = { workerId: worker_id, dpRank: event.dp_rank };
     if (data === "cleared") {
       if (clearedScope === "worker") this.removeWorker(worker_id);
-      else this.removeRank(worker);
+      else this.removeRank({ workerId: worker_id, dpRank: event.dp_rank });
       return "applied";
     }
-    const rank = this.ranks.get(worker);
-    return "stored" in data ? this.store(rank, worker, data.stored) : this.remove(rank, data.removed);
+    const rank = this.ranks.find(worker_id, event.dp_rank);
+    if (!("stored" in data)) return this.remove(rank, data.removed);
+    return this.store(rank, rank?.worker ?? { workerId: worker_id, dpRank: event.dp_rank }, data.stored);
   }
 
   findMatches(hashes: BigUint64Array): OverlapScores {

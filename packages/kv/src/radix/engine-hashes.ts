@@ -8,9 +8,9 @@ import type { U64 } from "@mm-router/protocol";
 
 const words = 3;
 const capacityMin = 16;
-/** Probes stay short up to here; growing by 1.4 keeps a slot's share between 15 and 21 bytes per entry. */
+/** Probes stay short up to here; growing by 1.6 keeps a slot's share between 15 and 24 bytes per entry. */
 const loadMax = 0.8;
-const growth = 1.4;
+const growth = 1.6;
 
 export class EngineHashes {
   private slots = new Uint32Array(capacityMin * words);
@@ -82,16 +82,27 @@ export class EngineHashes {
     slots[hole * words + 2] = 0;
   }
 
+  /** All hashes differ, so each goes to the first free slot; slots keep about their order, so memory is read and written in order. */
   private grow(): void {
     const old = this.slots;
-    this.capacity = Math.ceil(this.capacity * growth);
-    this.slots = new Uint32Array(this.capacity * words);
+    const capacity = Math.ceil(this.capacity * growth);
+    const end = capacity * words;
+    const slots = new Uint32Array(end);
     for (let from = 0; from < old.length; from += words) {
-      if (old[from + 2] === 0) continue;
-      const to = this.find(old[from]!, old[from + 1]!);
-      this.slots[to] = old[from]!;
-      this.slots[to + 1] = old[from + 1]!;
-      this.slots[to + 2] = old[from + 2]!;
+      const position = old[from + 2]!;
+      if (position === 0) continue;
+      const low = old[from]!;
+      const high = old[from + 1]!;
+      let to = slotOf(mix(low, high, 0), capacity) * words;
+      while (slots[to + 2] !== 0) {
+        to += words;
+        if (to === end) to = 0;
+      }
+      slots[to] = low;
+      slots[to + 1] = high;
+      slots[to + 2] = position;
     }
+    this.slots = slots;
+    this.capacity = capacity;
   }
 }
