@@ -49,8 +49,8 @@ export function httpApp(deps: HttpDeps): Hono<{ Bindings: HttpBindings }> {
     await sendDump(deps, context.env.outgoing as ServerResponse);
     return RESPONSE_ALREADY_SENT;
   });
-  app.post("/query", async (context) => reply(await queryTokens(deps, await bodyOf(context.req))));
-  app.post("/query_by_hash", async (context) => reply(await queryHashes(deps, await bodyOf(context.req))));
+  app.post("/query", async (context) => reply(queryTokens(deps, await bodyOf(context.req))));
+  app.post("/query_by_hash", async (context) => reply(queryHashes(deps, await bodyOf(context.req))));
   app.notFound((context) => context.body(stringifyJson({ error: `no route ${context.req.path}` }), 404, json));
   app.onError((error, context) => context.body(stringifyJson({ error: error.message }), 500, json));
   return app;

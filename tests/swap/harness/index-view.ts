@@ -1,7 +1,14 @@
 // What an index and the workers themselves say about stored blocks, in a form that can be compared.
 //
 //   events ─► { worker ─► set of paths }        path = tokens hashes from the root to the block, joined
-import { decodeRecoveryAnswer, encodeRecoveryQuery, type InstanceId, parseJson, type RouterEvent } from "@mm-router/protocol";
+import {
+  decodeRecoveryAnswer,
+  encodeRecoveryQuery,
+  type InstanceId,
+  parseJson,
+  type RouterEvent,
+  stringifyJson,
+} from "@mm-router/protocol";
 import type { Runtime } from "@mm-router/runtime";
 import { etcdEntries, type Place, waitFor } from "@mm-router/testkit";
 import { askOnce } from "./our-client.ts";
@@ -13,15 +20,19 @@ interface StoredEvent {
   readonly event: Pick<RouterEvent["event"], "data">;
 }
 
-/** Paths per worker id that the events of a dump describe; parents come before children. */
+/** Paths per worker id that the events of a dump describe; parents come before children. A dump of 1.6.1 may hold removals, too (seen after evictions). */
 export function pathsOf(events: readonly StoredEvent[]): Map<bigint, Set<string>> {
   const pathOfBlock = new Map<string, string>();
   const paths = new Map<bigint, Set<string>>();
   for (const { worker_id, event } of events) {
-    if (event.data === "cleared" || !("stored" in event.data)) throw new Error("a dump has stored events only");
+    if (event.data === "cleared") throw new Error("a dump clears nothing");
     const worker = BigInt(worker_id);
     const own = paths.get(worker) ?? new Set<string>();
     paths.set(worker, own);
+    if ("removed" in event.data) {
+      for (const hash of event.data.removed.block_hashes) own.delete(pathOfBlock.get(`${worker}:${BigInt(hash)}`) ?? "");
+      continue;
+    }
     const { parent_hash, blocks } = event.data.stored;
     let path = parent_hash === null ? "" : pathOfBlock.get(`${worker}:${BigInt(parent_hash)}`);
     for (const { block_hash, tokens_hash } of blocks) {
