@@ -30,6 +30,8 @@ const kind = z.object({
   routing_tokens: count,
   /** Full blocks that are sure. */
   blocks: count,
+  /** Their hashes, in decimal digits: what the workers publish as `tokens_hash` once they hold them. */
+  block_hashes: z.array(z.string()),
   quality: z.enum(["exact", "degraded"]),
   degraded: z.array(reason),
   /** Who named the images: the request, or this router for want of names; null for pixels, URLs and text. */
@@ -125,6 +127,7 @@ function explainedKind({ givenHashes }: ReceivedRequest, { workers, prompt, inde
     image_dialects: distinct(workers.map(({ imageDialect }) => imageDialect)),
     routing_tokens: islTokens,
     blocks: blockHashes.length,
+    block_hashes: Array.from(blockHashes, String),
     quality: degraded === undefined ? "exact" : "degraded",
     degraded: reasonsOf(degraded === undefined ? [] : [degraded]),
     names_images: mmHashes !== undefined ? "router" : takesNames ? "request" : null,

@@ -20,6 +20,7 @@ const kind: Explanation["kinds"][number] = {
   image_dialects: ["pad"],
   routing_tokens: 412,
   blocks: 12,
+  block_hashes: [],
   quality: "exact",
   degraded: [],
   names_images: "router",

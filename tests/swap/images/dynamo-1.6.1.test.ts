@@ -1,0 +1,3 @@
+import { imageConversations } from "../suites/image-conversations.ts";
+
+await imageConversations({ release: "1.6.1", modelType: "qwen2_5_vl", blockSize: 32, count: 207 });
