@@ -14,7 +14,16 @@ describe("settings", () => {
     expect(config).toMatchObject({ model: "Qwen/Qwen2-VL-2B-Instruct", modelType: "qwen2_vl", blockSize: 32, servedModelName: undefined });
     expect(ownAddress(config)).toEqual({ namespace: "default", component: "mm_router", endpoint: "generate" });
     expect(downstreamAddressOf(config)).toEqual({ namespace: "default", component: "trtllm", endpoint: "generate" });
-    expect(schedulerConfig(config)).toEqual({ overlap_score_credit: 1, prefill_load_scale: 1, router_temperature: 0 });
+    expect(schedulerConfig(config)).toEqual({
+      overlap_score_credit: 1,
+      overlap_score_credit_decay: 0,
+      prefill_load_scale: 1,
+      decode_active_request_weight: 0,
+      router_temperature: 0,
+      router_track_active_blocks: true,
+      router_track_prefill_tokens: true,
+      router_assume_kv_reuse: true,
+    });
     expect(imageConfigOf(config)).toEqual(imageConfigDefaults);
     const upstream =
       "--model /m --model-type qwen2_vl --block-size 16 --namespace ns --component c --endpoint e --downstream-component d --downstream-endpoint f";
@@ -26,6 +35,18 @@ describe("settings", () => {
       endpoint: "e",
       downstreamComponent: "d",
       downstreamEndpoint: "f",
+    });
+  });
+
+  it("reach the choice under upstream's names", () => {
+    const flags =
+      "--router-kv-overlap-score-credit-decay 0.5 --router-decode-active-request-weight 2 --no-router-track-active-blocks --no-router-assume-kv-reuse";
+    expect(schedulerConfig(parsed(flags.split(" "), { DYN_ROUTER_TRACK_PREFILL_TOKENS: "false" }))).toMatchObject({
+      overlap_score_credit_decay: 0.5,
+      decode_active_request_weight: 2,
+      router_track_active_blocks: false,
+      router_track_prefill_tokens: false,
+      router_assume_kv_reuse: false,
     });
   });
 

@@ -63,6 +63,31 @@ export const routerFields = {
     env: "DYN_ROUTER_TEMPERATURE",
     help: "0: always the cheapest worker; above: drawn by cost",
   }),
+  overlapScoreCreditDecay: field(decimal(0).default(0), {
+    flag: "router-kv-overlap-score-credit-decay",
+    env: "DYN_ROUTER_KV_OVERLAP_SCORE_CREDIT_DECAY",
+    help: "how fast cached blocks lose their worth on a worker that has more to prefill than others",
+  }),
+  activeRequestWeight: field(decimal(0).default(0), {
+    flag: "router-decode-active-request-weight",
+    env: "DYN_ROUTER_DECODE_ACTIVE_REQUEST_WEIGHT",
+    help: "what a running request costs, in blocks, besides those it uses",
+  }),
+  trackActiveBlocks: field(yesNo.default(true), {
+    flag: "router-track-active-blocks",
+    env: "DYN_ROUTER_TRACK_ACTIVE_BLOCKS",
+    help: "blocks of running requests count as load",
+  }),
+  trackPrefillTokens: field(yesNo.default(true), {
+    flag: "router-track-prefill-tokens",
+    env: "DYN_ROUTER_TRACK_PREFILL_TOKENS",
+    help: "tokens to prefill count as load",
+  }),
+  assumeKvReuse: field(yesNo.default(true), {
+    flag: "router-assume-kv-reuse",
+    env: "DYN_ROUTER_ASSUME_KV_REUSE",
+    help: "running requests with the same prefix use the same blocks",
+  }),
   activeRequestExpiryS: field(decimal(1).default(300), {
     flag: "router-active-request-expiry-secs",
     env: "DYN_ROUTER_ACTIVE_REQUEST_EXPIRY_SECS",
@@ -102,5 +127,10 @@ export function schedulerConfig(config: RouterConfig): KvRouterConfig {
     overlap_score_credit: config.overlapScoreCredit,
     prefill_load_scale: config.prefillLoadScale,
     router_temperature: config.temperature,
+    overlap_score_credit_decay: config.overlapScoreCreditDecay,
+    decode_active_request_weight: config.activeRequestWeight,
+    router_track_active_blocks: config.trackActiveBlocks,
+    router_track_prefill_tokens: config.trackPrefillTokens,
+    router_assume_kv_reuse: config.assumeKvReuse,
   };
 }
