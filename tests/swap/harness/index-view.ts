@@ -1,14 +1,7 @@
 // What an index and the workers themselves say about stored blocks, in a form that can be compared.
 //
 //   events ─► { worker ─► set of paths }        path = tokens hashes from the root to the block, joined
-import {
-  decodeRecoveryAnswer,
-  encodeRecoveryQuery,
-  type InstanceId,
-  parseJson,
-  type RouterEvent,
-  stringifyJson,
-} from "@mm-router/protocol";
+import { decodeRecoveryAnswer, encodeRecoveryQuery, type InstanceId, parseJson, type RouterEvent } from "@mm-router/protocol";
 import type { Runtime } from "@mm-router/runtime";
 import { etcdEntries, type Place, waitFor } from "@mm-router/testkit";
 import { askOnce } from "./our-client.ts";
