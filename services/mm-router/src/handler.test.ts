@@ -98,9 +98,10 @@ describe("the handler", () => {
   });
 
   it("breaks the stream off when the worker is lost after items, so that the frontend may migrate", async () => {
-    const { run, outcome, books } = handlerOf([() => streamOf([[tokensFrame(1)]], new AppError("worker_lost", "FIN"))]);
+    const { run, outcome, books, log } = handlerOf([() => streamOf([[tokensFrame(1)]], new AppError("worker_lost", "FIN"))]);
     await expect(run()).rejects.toBeInstanceOf(StreamAborted);
     expect(outcome()).toEqual(["worker_lost"]);
+    expect(log.lines[0]?.facts).toMatchObject({ code: "worker_lost", error: "FIN" });
     expect(books).toEqual({ booked: 1, prefillDone: 1, freed: 1 });
   });
 

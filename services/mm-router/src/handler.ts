@@ -51,7 +51,7 @@ export function createHandler(deps: HandlerDeps): Handler {
       if (end.kind === "lost") throw lossFor(end);
       record.finished(end.kind === "ended" ? "ended" : "worker_failed", end.kind === "ended" ? undefined : end.error);
     } catch (error) {
-      record.finished(outcomeOf(error), error);
+      record.finished(outcomeOf(error), error instanceof StreamAborted ? error.cause : error);
       throw error;
     }
   };
