@@ -27,6 +27,19 @@ await using stack = await benchStack(plane);
 const { modelFolder } = stack;
 for (let worker = 0; worker < 2; worker++) await stack.script("fast-worker", namespace, "trtllm", modelFolder, "bench__internal", 1);
 stack.mmr("indexer", "--namespace", namespace, "--component", "trtllm", "--block-size", "32", "--http-port", "0");
+
+const config = parseConfig(runtimeFields, [], stack.environment);
+const runtime = await connectRuntime(runtimeConfigOf(config, { name: "bench", version: "0" }), {
+  log: createLogger({ service: "bench", level: "warn" }),
+  metrics: createMetrics({ processMetrics: false }),
+});
+const clientOf = (component: string, endpoint = "generate"): EndpointClient =>
+  runtime.endpoint({ namespace, component, endpoint }).client();
+const viaRouter = clientOf("mm_router");
+const direct = clientOf("trtllm");
+const indexers = clientOf("trtllm", "kv_indexer_query");
+await until("workers and indexer", () => direct.instances.list().length === 2 && indexers.instances.list().length === 1);
+
 const from = performance.now();
 const router = stack.mmr(
   "mm-router",
@@ -39,25 +52,13 @@ const router = stack.mmr(
   "--block-size",
   "32",
 );
-
-const config = parseConfig(runtimeFields, [], stack.environment);
-const runtime = await connectRuntime(runtimeConfigOf(config, { name: "bench", version: "0" }), {
-  log: createLogger({ service: "bench", level: "warn" }),
-  metrics: createMetrics({ processMetrics: false }),
-});
-const clientOf = (component: string, endpoint = "generate"): EndpointClient =>
-  runtime.endpoint({ namespace, component, endpoint }).client();
-const viaRouter = clientOf("mm_router");
-const direct = clientOf("trtllm");
-const indexers = clientOf("trtllm", "kv_indexer_query");
 await until("the router's record", () => viaRouter.instances.list().length === 1);
 const readyMs = performance.now() - from;
-await until("workers and indexer", () => direct.instances.list().length === 2 && indexers.instances.list().length === 1);
 
 const rows: Record<string, string | number>[] = [];
 for (const tokens of [140, 2_000]) {
   for (const concurrency of [1, 16]) {
-    await load(300, concurrency, () => ask(viaRouter, tokens)); // warm: code compiled, connections open
+    await load(2_000, concurrency, () => ask(viaRouter, tokens)); // warm: code compiled, connections open
     const before = cpuMsOf(router.pid!);
     const routed: number[] = [];
     const straight: number[] = [];
