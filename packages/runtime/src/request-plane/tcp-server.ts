@@ -4,6 +4,7 @@
 // acknowledged, too, and refused over the response stream: real callers hang on any other ack.
 // The path is `{id}/{namespace}/{component}/{endpoint}`, the form of 1.6: callers of every release take it as an opaque key,
 // and two endpoints of one process may share their last name, which the shorter form of ≤ 1.5 could not tell apart.
+// A question to an endpoint of ours that answers at once finds its answer in the ack (request-transport.ts, Answerer).
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import {
