@@ -85,6 +85,11 @@ export class EventLog implements AsyncDisposable {
     return this.#bridge.publishers;
   }
 
+  /** Stored messages that are not in the index yet. */
+  get lag(): number {
+    return this.sources.reduce((sum, { lag = 0 }) => sum + lag, 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#publishers.close();
     this.#bridge.close();

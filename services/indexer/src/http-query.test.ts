@@ -5,6 +5,7 @@ import { createMetrics } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { httpApp } from "./http.ts";
+import type { RankStatus } from "./ingest.ts";
 
 interface Recorded {
   readonly path: string;
@@ -37,14 +38,23 @@ function recordedIndex(): RadixTree {
   return index;
 }
 
-function appFor(models: readonly string[], index = recordedIndex()) {
-  const workers = [1n, 2n].map((id) => ({ workerId: id as InstanceId, models, blockSize: 4, ranks: [] }));
-  return httpApp({ index, metrics: createMetrics({ processMetrics: false }), workers: () => workers });
+function rankOf(id: bigint): RankStatus {
+  const worker = { workerId: id as InstanceId, dpRank: 0 };
+  return { worker, blocks: 3, state: "live", lastEventId: 5n, silentSeconds: 10 * Number(id) };
 }
 
-async function post(app: ReturnType<typeof appFor>, path: string, body: string): Promise<{ status: number; text: string }> {
+function appFor(models: readonly string[], index = recordedIndex()) {
+  const workers = [1n, 2n].map((id) => ({ workerId: id as InstanceId, models, blockSize: 4, ranks: [rankOf(id)] }));
+  return httpApp({ index, metrics: createMetrics({ processMetrics: false }), workers: () => workers, lag: () => 7 });
+}
+
+async function post(
+  app: ReturnType<typeof appFor>,
+  path: string,
+  body: string,
+): Promise<{ status: number; text: string; headers: Headers }> {
   const answer = await app.request(path, { method: "POST", body });
-  return { status: answer.status, text: await answer.text() };
+  return { status: answer.status, text: await answer.text(), headers: answer.headers };
 }
 
 describe.each(["1.4.2", "1.6.1"])("questions over HTTP, as a real indexer of %s answers them", (release) => {
@@ -67,6 +77,25 @@ it("refuses a body of another form with 422, and one that is no JSON", async () 
   for (const body of ["", "{", "[]", '{"model_name":"m"}', '{"model_name":"m","token_ids":[-1]}', '{"model_name":"m","token_ids":["1"]}']) {
     expect((await post(app, "/query", body)).status).toBe(422);
   }
+});
+
+it("answers a batch with what each query gets alone, in order, and how old the knowledge is", async () => {
+  const app = appFor(["m"]);
+  const queries = [
+    '{"model_name":"m","token_ids":[0,1,2,3,4,5,6,7]}',
+    '{"model_name":"other","token_ids":[1]}',
+    '{"model_name":"m","token_ids":[9,9,9,9]}',
+  ];
+  const alone = await Promise.all(queries.map(async (query) => parseJson((await post(app, "/query", query)).text)));
+  const batch = await post(app, "/query", `[${queries.join()}]`);
+  const rank = (silent_seconds: number) => ({ "0": { blocks: 3, state: "live", last_event_id: 5, silent_seconds } });
+  expect(parseJson(batch.text)).toEqual({ answers: alone, staleness: { log_lag_messages: 7, workers: { "1": rank(10), "2": rank(20) } } });
+  expect(alone[0]).toMatchObject({ scores: { "1": { "0": 8 }, "2": { "0": 8, "1": 4 } } });
+});
+
+it("tells in the headers of a single answer how old the knowledge is", async () => {
+  const { headers } = await post(appFor(["m"]), "/query", '{"model_name":"m","token_ids":[1]}');
+  expect([headers.get("x-mmr-log-lag-messages"), headers.get("x-mmr-silent-seconds")]).toEqual(["7", "10.000"]);
 });
 
 it("knows nothing of another routing group", async () => {

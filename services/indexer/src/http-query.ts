@@ -3,24 +3,26 @@
 //   POST /query          {"token_ids":[…],"model_name" [,"routing_group","lora_name","cache_salt"]}
 //   POST /query_by_hash  {"block_hashes":[i64, signed],"model_name" [,"routing_group"]}
 //   200  {"scores":{"<worker>":{"<rank>":n}},"frequencies":[],"instances":{"<worker>":{"longest_matched":n,"gpu":n,"dp":{…},"cpu":n,"disk":n}}}
+//   batch [{…},{…}] → {"answers":[one per query: what it would get alone],"staleness":{"log_lag_messages":n,"workers":{…}}}   (ours alone)
 //   404  unknown model, or its block size is not known      400  cache_salt with hashes      422  a body of another form, as text
 //
 // Source: a real `dynamo.indexer` of 1.4.2 and 1.6.1, golden/kv/indexer-http.json.
 // G1  n counts tokens, blocks × block size, where the request plane counts blocks.
+// G2  A single answer is upstream's to the byte; how old it is stands in its headers (staleness.ts).
 import { blockHashes, type KvIndex } from "@mm-router/kv";
-import { AppError, parseJson, toAppError, u64 } from "@mm-router/protocol";
+import { AppError, INDEXER_BATCH_MAX, parseJson, toAppError, u64 } from "@mm-router/protocol";
 import { z } from "zod";
-import type { WorkerStatus } from "./http.ts";
+import { stalenessHeaders, type StalenessDeps, stalenessOf } from "./staleness.ts";
 
-export interface QueryDeps {
+export interface QueryDeps extends StalenessDeps {
   readonly index: Pick<KvIndex, "findMatches">;
-  readonly workers: () => readonly WorkerStatus[];
 }
 
 export interface QueryReply {
   readonly status: 200 | 400 | 404 | 422;
   /** JSON, or the text of a 422. */
   readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const group = "default";
@@ -34,7 +36,7 @@ const signed = z
 const hashesQuery = z.object({ ...asked, block_hashes: z.array(signed) });
 
 export function queryTokens(deps: QueryDeps, body: Uint8Array): QueryReply {
-  return answered(body, tokensQuery, ({ token_ids, lora_name, cache_salt, ...rest }) =>
+  return answered(deps, body, tokensQuery, ({ token_ids, lora_name, cache_salt, ...rest }) =>
     scores(deps, rest, (blockSize) =>
       blockHashes({
         tokens: Uint32Array.from(token_ids),
@@ -47,23 +49,33 @@ export function queryTokens(deps: QueryDeps, body: Uint8Array): QueryReply {
 }
 
 export function queryHashes(deps: QueryDeps, body: Uint8Array): QueryReply {
-  return answered(body, hashesQuery, ({ block_hashes, cache_salt, ...rest }) => {
+  return answered(deps, body, hashesQuery, ({ block_hashes, cache_salt, ...rest }) => {
     if (cache_salt)
       return failure(400, "cache_salt is not accepted by /query_by_hash; block_hashes must already include the intended cache salt");
     return scores(deps, rest, () => BigUint64Array.from(block_hashes, (hash) => u64(BigInt.asUintN(64, hash), "block hash")));
   });
 }
 
-function answered<T>(body: Uint8Array, schema: z.ZodType<T>, answer: (query: T) => QueryReply): QueryReply {
+function answered<T>(deps: QueryDeps, body: Uint8Array, schema: z.ZodType<T>, answer: (query: T) => QueryReply): QueryReply {
+  const batch = z.array(schema).min(1).max(INDEXER_BATCH_MAX);
   try {
-    const parsed = schema.safeParse(parseJson(body));
-    if (parsed.success) return answer(parsed.data);
-    const [issue] = parsed.error.issues;
-    return { status: 422, body: `Failed to deserialize the JSON body into the target type: ${issue?.path.join(".")}: ${issue?.message}` };
+    const value = parseJson(body);
+    if (!Array.isArray(value)) return parsed(schema, value, (query) => ({ ...answer(query), headers: stalenessHeaders(deps) }));
+    return parsed(batch, value, (queries) => {
+      const answers = queries.map((query) => answer(query).body);
+      return { status: 200, body: { answers, staleness: stalenessOf(deps) } };
+    });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { status: 422, body: `Failed to parse the request body as JSON: ${toAppError(error).message}` };
   }
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, answer: (value: T) => QueryReply): QueryReply {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return answer(data);
+  const [issue] = error.issues;
+  return { status: 422, body: `Failed to deserialize the JSON body into the target type: ${issue?.path.join(".")}: ${issue?.message}` };
 }
 
 interface Asked {

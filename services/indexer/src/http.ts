@@ -18,11 +18,11 @@ import type { Metrics } from "@mm-router/runtime";
 import { Hono, type HonoRequest } from "hono";
 import { queryHashes, type QueryReply, queryTokens } from "./http-query.ts";
 import type { RankStatus } from "./ingest.ts";
+import { rankRows, type StalenessDeps } from "./staleness.ts";
 
-export interface HttpDeps {
+export interface HttpDeps extends StalenessDeps {
   readonly index: KvIndex;
   readonly metrics: Metrics;
-  readonly workers: () => readonly WorkerStatus[];
 }
 
 export interface WorkerStatus {
@@ -58,8 +58,10 @@ export function httpApp(deps: HttpDeps): Hono<{ Bindings: HttpBindings }> {
 
 const json = { "content-type": "application/json" };
 
-function reply({ status, body }: QueryReply): Response {
-  return typeof body === "string" ? new Response(body, { status }) : new Response(stringifyJson(body), { status, headers: json });
+function reply({ status, body, headers }: QueryReply): Response {
+  return typeof body === "string"
+    ? new Response(body, { status })
+    : new Response(stringifyJson(body), { status, headers: { ...json, ...headers } });
 }
 
 /** Queries may be long prompts, nothing more. */
@@ -101,12 +103,8 @@ function workerRow({ workerId, models, blockSize, ranks }: WorkerStatus): object
     block_size: blockSize ?? null,
     endpoints: {},
     listeners: {},
-    ranks: Object.fromEntries(ranks.map((rank) => [rank.worker.dpRank, rankRow(rank)])),
+    ranks: rankRows(ranks),
   };
-}
-
-function rankRow({ blocks, state, lastEventId, silentSeconds }: RankStatus): object {
-  return { blocks, state, last_event_id: lastEventId ?? null, silent_seconds: silentSeconds ?? null };
 }
 
 /** Writes rank after rank; a slow reader holds up itself alone. */

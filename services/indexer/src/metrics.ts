@@ -1,6 +1,7 @@
 // What this process counts. Requests and their durations as such are counted by the runtime (dynamo_component_*).
-import type { Metrics } from "@mm-router/runtime";
+import type { LabelledValue, Metrics } from "@mm-router/runtime";
 import type { ApplyOutcome, IndexSize } from "@mm-router/kv";
+import type { RankStatus } from "./ingest.ts";
 
 /**
  * What became of an event. `foreign`: of no live worker. `early_overflow`: of one that is not registered yet, and too many of them wait.
@@ -27,6 +28,9 @@ export interface IndexerState {
   readonly recovering: () => number;
   /** Seconds since the last event of any worker; undefined before the first. */
   readonly silentSeconds: () => number | undefined;
+  /** Stored messages that are not in the index yet. */
+  readonly lag: () => number;
+  readonly ranks: () => readonly RankStatus[];
   /** Publishers that are heard over ZMQ. */
   readonly bridged: () => number;
 }
@@ -64,4 +68,16 @@ export function indexerGauges(metrics: Metrics, state: IndexerState): void {
     "Since the last KV event of any worker; grows for ever when events are off",
     state.silentSeconds,
   );
+  metrics.askedGauge("mm_router_indexer_log_lag_messages", "Stored messages that are not in the index yet", state.lag);
+  metrics.askedGauges(
+    "mm_router_indexer_rank_silence_seconds",
+    "Since the last KV event of a rank; an idle worker is silent, too",
+    ["worker_id", "dp_rank"],
+    () => state.ranks().flatMap(silenceOf),
+  );
+}
+
+function silenceOf({ worker, silentSeconds }: RankStatus): LabelledValue<"worker_id" | "dp_rank">[] {
+  if (silentSeconds === undefined) return [];
+  return [{ labels: { worker_id: `${worker.workerId}`, dp_rank: `${worker.dpRank}` }, value: silentSeconds }];
 }

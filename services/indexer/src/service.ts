@@ -46,6 +46,8 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
     workers: () => membership.workers.length,
     recovering: () => ingest.recovering,
     silentSeconds: () => ingest.silentSeconds,
+    lag: () => eventLog.lag,
+    ranks: () => membership.workers.flatMap((workerId) => ingest.statusOf(workerId)),
     bridged: () => eventLog.bridged,
   });
   await readStored(config, ingest, eventLog, log);
@@ -57,7 +59,7 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
   const served = await runtime.endpoint(address).serve(queryHandler(queryDeps));
   opened.defer(() => stopServing(served, config));
 
-  const http = await openHttp(config, deps, { index, membership, ingest });
+  const http = await openHttp(config, deps, { index, membership, ingest, eventLog });
   opened.defer(() => http.close());
   log.info("serving the index", { ...address, http_port: http.port, workers: membership.workers.length, ...index.size });
   const closers = opened.move();
@@ -142,7 +144,7 @@ async function stopServing(served: ServedEndpoint, config: IndexerConfig): Promi
 async function openHttp(
   config: IndexerConfig,
   { metrics }: ServiceDeps,
-  { index, membership, ingest }: Omit<Parts, "metrics">,
+  { index, membership, ingest, eventLog }: Omit<Parts, "metrics"> & { readonly eventLog: EventLog },
 ): Promise<HttpServer> {
   const workers = (): WorkerStatus[] =>
     membership.workers.map((workerId) => ({
@@ -151,5 +153,5 @@ async function openHttp(
       blockSize: config.blockSize ?? membership.blockSizeOf(workerId),
       ranks: ingest.statusOf(workerId),
     }));
-  return await serveHttp(config.httpHost, config.httpPort, { index, metrics, workers });
+  return await serveHttp(config.httpHost, config.httpPort, { index, metrics, workers, lag: () => eventLog.lag });
 }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import {
   decodeIndexerAnswer,
   decodeLookupAnswer,
+  encodeIndexerBatch,
   encodeIndexerQuery,
   encodeLookup,
   type EndpointAddress,
@@ -302,16 +303,45 @@ describe("kv_indexer_query, and kv_indexer_lookup as its short form", () => {
     hashes: bigint[],
     plane: RequestPlaneConfig["plane"] = "nats",
   ): Promise<IndexerAnswer> {
+    const answers = await answersTo(
+      address,
+      encodeIndexerQuery("json", { modelName: model, blockHashes: BigUint64Array.from(hashes) }),
+      plane,
+    );
+    expect(answers).toHaveLength(1);
+    return answers[0]!;
+  }
+
+  async function answersTo(address: EndpointAddress, body: Buffer, plane: RequestPlaneConfig["plane"] = "nats"): Promise<IndexerAnswer[]> {
     await using runtime = await connect({ nats, etcd }, plane);
     const client = runtime.endpoint({ ...address, endpoint: "kv_indexer_query" }).client();
     await expect.poll(() => client.instances.list().length, { timeout: 10_000 }).toBe(1);
-    const body = encodeIndexerQuery("json", { modelName: model, blockHashes: BigUint64Array.from(hashes) });
     const stream = await client.roundRobin({ contextId: randomUUID(), body, signal: AbortSignal.timeout(5_000) });
     const frames: Buffer[] = [];
     for await (const bodies of stream) frames.push(...bodies);
-    expect(frames).toHaveLength(1);
-    return decodeIndexerAnswer("json", frames[0]!);
+    return frames.map((frame) => decodeIndexerAnswer("json", frame));
   }
+
+  it("answers a batch with one frame per query, in order", async () => {
+    const address = freshAddress();
+    await using worker = await ScriptedWorker.start({ nats, etcd }, { release: "1.6.1", address, model: "m" });
+    await using indexer = await startIndexer(address);
+    await worker.store(path(1, 2, 3));
+    await expectSame(indexer, worker);
+    const query = (modelName: string, ...tokens: number[]) => ({ modelName, blockHashes: BigUint64Array.from(path(...tokens)) });
+    const answers = await answersTo(
+      address,
+      encodeIndexerBatch("json", [query("m", 1, 2), query("other", 1), query("m", 9), query("m", 1, 2, 3)]),
+    );
+    const scores = (...blocks: number[]) => ({
+      kind: "scores",
+      scores: blocks.map((n) => ({ worker: { workerId: worker.id, dpRank: 0 }, blocks: n })),
+    });
+    expect(answers).toMatchObject([scores(2), { kind: "error" }, scores(), scores(3)]);
+    expect(await indexer.metric('mm_router_indexer_queries_total{outcome="scores"}')).toBe(3);
+    expect(await indexer.metric("mm_router_indexer_log_lag_messages")).toBe(0);
+    expect(await indexer.metric(`mm_router_indexer_rank_silence_seconds{worker_id="${worker.id}",dp_rank="0"}`)).toBeGreaterThan(0);
+  });
 
   it.each<[RequestPlaneConfig["plane"]]>([["nats"], ["tcp"]])(
     "answers over %s for every model served there, with the blocks of its workers alone",

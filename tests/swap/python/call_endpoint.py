@@ -10,6 +10,7 @@ import os
 import sys
 
 from dynamo.runtime import dynamo_worker
+from endpoints import endpoint_of
 
 MARK = "@@ "
 
@@ -23,12 +24,6 @@ async def call(client, instance_id, request):
     except Exception as error:  # whatever the binding raises is the observation
         return {"items": items, "error": str(error)}
     return {"items": items, "error": None}
-
-
-def endpoint_of(runtime, namespace, component, endpoint):
-    if hasattr(runtime, "endpoint"):
-        return runtime.endpoint(f"{namespace}.{component}.{endpoint}")
-    return runtime.namespace(namespace).component(component).endpoint(endpoint)
 
 
 @dynamo_worker()

@@ -2,8 +2,17 @@ import { golden } from "@mm-router/testkit/golden";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AppError } from "../errors.ts";
+import { stringifyJson } from "../json.ts";
 import type { BodyCodec } from "../request-plane/body-codec.ts";
-import { decodeIndexerAnswer, decodeIndexerQuery, encodeIndexerAnswer, encodeIndexerQuery } from "./query.ts";
+import {
+  decodeIndexerAnswer,
+  decodeIndexerQueries,
+  encodeIndexerAnswer,
+  encodeIndexerBatch,
+  encodeIndexerQuery,
+  INDEXER_BATCH_MAX,
+  type IndexerQuery,
+} from "./query.ts";
 import { decodeRecoveryAnswer, decodeRecoveryQuery, encodeRecoveryAnswer, encodeRecoveryQuery } from "./recovery.ts";
 
 interface Frame {
@@ -102,11 +111,16 @@ describe("index queries", () => {
   it("reads what real routers ask and asks the same way", () => {
     for (const { release, requests_sent_by_a_router_with_use_remote_indexer: requests } of remote) {
       const codec = requests[0]!.control.includes('"payload_codec":"msgpack"') ? "msgpack" : "json";
-      const query = decodeIndexerQuery(codec, Buffer.from(requests[0]!.body_hex, "hex"));
+      const [query] = decodeIndexerQueries(codec, Buffer.from(requests[0]!.body_hex, "hex")) as [IndexerQuery];
       expect(query.modelName, release).toBe("m");
       expect([...query.blockHashes], release).toEqual([9143094415614847814n, 12124091508212882195n, 1088361764653601668n]);
       expect(encodeIndexerQuery(codec, query).toString("hex"), release).toBe(requests[0]!.body_hex);
     }
+  });
+
+  it.each(["json", "msgpack"] as const)("reads a batch in its order, in %s", (codec) => {
+    const queries = [1n, 2n ** 63n, 3n].map((hash) => ({ modelName: `m${hash}`, blockHashes: BigUint64Array.of(hash) }));
+    expect(decodeIndexerQueries(codec, encodeIndexerBatch(codec, queries))).toEqual(queries);
   });
 
   it("refuses a query without model name or with hashes that are no u64", () => {
@@ -115,8 +129,10 @@ describe("index queries", () => {
       '{"model_name":"m"}',
       '{"model_name":"m","block_hashes":[-1]}',
       '{"model_name":"m","block_hashes":[1.5]}',
+      '[{"model_name":"m","block_hashes":[1]},{}]',
+      stringifyJson(Array.from({ length: INDEXER_BATCH_MAX + 1 }, () => ({ model_name: "m", block_hashes: [] }))),
     ]) {
-      expect(() => decodeIndexerQuery("json", Buffer.from(body))).toThrow(AppError);
+      expect(() => decodeIndexerQueries("json", Buffer.from(body))).toThrow(AppError);
     }
   });
 });
@@ -132,7 +148,7 @@ it("ends in a value or a protocol error for damaged frames of both kinds", () =>
     });
   fc.assert(
     fc.property(damaged, fc.constantFrom<BodyCodec>("json", "msgpack"), (bytes, codec) => {
-      for (const decode of [decodeRecoveryAnswer, decodeRecoveryQuery, decodeIndexerAnswer, decodeIndexerQuery]) {
+      for (const decode of [decodeRecoveryAnswer, decodeRecoveryQuery, decodeIndexerAnswer, decodeIndexerQueries]) {
         try {
           decode(codec, bytes);
         } catch (error) {

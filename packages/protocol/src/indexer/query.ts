@@ -5,11 +5,13 @@
 //             "complete_final":false}
 //            {"data":{"Error":"…"},"complete_final":false}
 //
+//   batch    [request, …]   (ours alone)            one such answer per request, in order, a data frame each
+//
 // The answer is the body of one data frame, not wrapped as an item. Real routers ask in JSON in 1.2, in MessagePack from 1.4 on.
 // Source: a real served index and a real asking router of 1.2.1, 1.4.2, 1.6.1; vectors: kv/remote-indexer.json.
 // I1  n counts blocks; a rank that holds none is absent.
 import { AppError } from "../errors.ts";
-import { listMember, recordOf, textMember, u32 } from "../event-plane/wire-record.ts";
+import { listMember, recordOf, textMember, u32, type WireRecord } from "../event-plane/wire-record.ts";
 import type { InstanceId, WorkerKey } from "../ids.ts";
 import { type BodyCodec, decodeBody, encodeBody } from "../request-plane/body-codec.ts";
 import { u64 } from "../u64.ts";
@@ -31,13 +33,35 @@ export type IndexerAnswer =
   /** The index refuses, e.g. because it does not know the model. */
   | { readonly kind: "error"; readonly message: string };
 
-export function encodeIndexerQuery(codec: BodyCodec, { modelName, blockHashes }: IndexerQuery): Buffer {
-  return encodeBody(codec, { model_name: modelName, block_hashes: blockHashes, device_only: false });
+export function encodeIndexerQuery(codec: BodyCodec, query: IndexerQuery): Buffer {
+  return encodeBody(codec, queryWireOf(query));
 }
 
-/** @throws AppError `protocol_error` */
-export function decodeIndexerQuery(codec: BodyCodec, body: Uint8Array): IndexerQuery {
-  const record = recordOf(decodeBody(codec, body), "index query");
+/** Longest batch. */
+export const INDEXER_BATCH_MAX = 1_024;
+
+export function encodeIndexerBatch(codec: BodyCodec, queries: readonly IndexerQuery[]): Buffer {
+  return encodeBody(codec, queries.map(queryWireOf));
+}
+
+/**
+ * The queries of a body: one, or those of a batch.
+ *
+ * @throws AppError `protocol_error` when one of them cannot be read, or there are more than `INDEXER_BATCH_MAX`
+ */
+export function decodeIndexerQueries(codec: BodyCodec, body: Uint8Array): IndexerQuery[] {
+  const value = decodeBody(codec, body);
+  if (!Array.isArray(value)) return [queryOf(value)];
+  if (value.length > INDEXER_BATCH_MAX) throw new AppError("protocol_error", `a batch has at most ${INDEXER_BATCH_MAX} queries`);
+  return value.map(queryOf);
+}
+
+function queryWireOf({ modelName, blockHashes }: IndexerQuery): WireRecord {
+  return { model_name: modelName, block_hashes: blockHashes, device_only: false };
+}
+
+function queryOf(value: unknown): IndexerQuery {
+  const record = recordOf(value, "index query");
   const hashes = listMember(record, "block_hashes");
   return { modelName: textMember(record, "model_name"), blockHashes: BigUint64Array.from(hashes, (hash) => u64(hash, "block hash")) };
 }

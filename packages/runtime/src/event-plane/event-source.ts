@@ -25,5 +25,7 @@ export interface EventMessage {
 export type LossReason = "reconnected" | "overflow" | "stream_recreated" | "evicted";
 
 export interface EventSource extends AsyncIterable<EventSourceItem> {
+  /** Messages that are stored and have not been handed out yet; undefined where nothing is stored. */
+  readonly lag?: number;
   close(): void;
 }

@@ -46,6 +46,8 @@ export class JetStreamSource implements EventSource {
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff({ firstMs: 100, maxMs: 2_000 });
   #cursor = 0;
+  /** Last sequence that the stream was seen to have. */
+  #newest = 0;
   /** Creation time of the stream that the cursor belongs to. */
   #created: string | undefined;
   /** Whether the next message is waited for: only then does standing still mean something. */
@@ -95,9 +97,16 @@ export class JetStreamSource implements EventSource {
     }
   }
 
+  /** Messages that the stream has and the consumer of this source has not, as of the last look at the stream. */
+  get lag(): number {
+    return Math.max(0, this.#newest - this.#cursor);
+  }
+
   async #info(): Promise<StreamInfo> {
     const manager = await jetstreamManager(this.#nats, { checkAPI: false });
-    return await manager.streams.info(this.#options.stream);
+    const info = await manager.streams.info(this.#options.stream);
+    this.#newest = info.state.last_seq;
+    return info;
   }
 
   /** Nothing is there, so nothing is missing. */

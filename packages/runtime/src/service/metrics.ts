@@ -7,11 +7,18 @@ export interface Metrics {
   gauge<L extends string>(name: string, help: string, labels?: readonly L[]): Gauge<L>;
   /** A gauge that asks for its value whenever the metrics are read; undefined: it keeps the last one. */
   askedGauge(name: string, help: string, value: () => number | undefined): void;
+  /** As `askedGauge`, one value per set of labels; those that are not told any more go. */
+  askedGauges<L extends string>(name: string, help: string, labels: readonly L[], values: () => Iterable<LabelledValue<L>>): void;
   /** @param buckets upper bounds in the unit that the name ends in */
   histogram<L extends string>(name: string, help: string, buckets: readonly number[], labels?: readonly L[]): Histogram<L>;
   /** Everything in Prometheus text form, `contentType` beside it. */
   text(): Promise<string>;
   readonly contentType: string;
+}
+
+export interface LabelledValue<L extends string> {
+  readonly labels: Readonly<Record<L, string>>;
+  readonly value: number;
 }
 
 export interface MetricsOptions {
@@ -32,6 +39,13 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
         if (now !== undefined) this.set(now);
       };
       new Gauge({ name, help, registers, collect });
+    },
+    askedGauges(name, help, labels, values) {
+      const collect = function (this: Gauge): void {
+        this.reset();
+        for (const told of values()) this.set(told.labels, told.value);
+      };
+      new Gauge({ name, help, labelNames: [...labels], registers, collect });
     },
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),

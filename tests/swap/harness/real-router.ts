@@ -1,0 +1,92 @@
+// Dynamo's own KvRouter, of a release's bindings, over the workers of a place: it decides, and the test asks.
+//
+//   await using router = await startRealRouter(place, { release: "1.6.1", component, config: { use_remote_indexer: true } });
+//   await router.bestWorker(tokens)      { workerId, dpRank, overlap }, without booking
+import { existsSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { type Place, type Release, type StartedProcess, startPython, waitFor } from "@mm-router/testkit";
+
+const script = join(import.meta.dirname, "../python/kv_router.py");
+
+export interface RealRouterOptions {
+  readonly release: Release;
+  /** The workers' component. */
+  readonly component: string;
+  /** Of `KvRouterConfig`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly blockSize?: number;
+}
+
+export interface Pick {
+  readonly workerId: bigint;
+  readonly dpRank: number;
+  /** Blocks that the router believes the worker to hold. */
+  readonly overlap: number;
+}
+
+export interface PotentialLoad {
+  readonly workerId: bigint;
+  readonly prefillTokens: number;
+  readonly decodeBlocks: number;
+}
+
+export interface RealRouter extends StartedProcess {
+  /** @param requestId books the request under this name, until `free` */
+  bestWorker(tokens: readonly number[], requestId?: string): Promise<Pick>;
+  potentialLoads(tokens: readonly number[]): Promise<PotentialLoad[]>;
+  prefillDone(requestId: string): Promise<void>;
+  free(requestId: string): Promise<void>;
+}
+
+/** Resolves when the router stands and knows a worker. */
+export async function startRealRouter(place: Place, options: RealRouterOptions): Promise<RealRouter> {
+  const { release, component, config = {}, blockSize = 32 } = options;
+  const socketPath = join(place.directory, `router-${process.hrtime.bigint()}.sock`);
+  const args = [script, socketPath, place.namespace, component, `${blockSize}`, JSON.stringify(config)];
+  const started = await startPython(place, { name: "KvRouter", release, args });
+  await waitFor(
+    { what: `the KvRouter of ${release}`, deadlineMs: 60_000, child: started.child },
+    async () => existsSync(socketPath) || undefined,
+  );
+  const ask = lineCalls(connect(socketPath));
+  return {
+    ...started,
+    bestWorker: async (token_ids, request_id) => {
+      const [workerId, dpRank, overlap] = (await ask("best_worker", { token_ids, request_id })) as string[];
+      return { workerId: BigInt(workerId!), dpRank: Number(dpRank), overlap: Number(overlap) };
+    },
+    potentialLoads: async (token_ids) => {
+      const loads = (await ask("get_potential_loads", { token_ids })) as Readonly<Record<string, string>>[];
+      return loads.map(({ worker_id, potential_prefill_tokens, potential_decode_blocks }) => ({
+        workerId: BigInt(worker_id!),
+        prefillTokens: Number(potential_prefill_tokens),
+        decodeBlocks: Number(potential_decode_blocks),
+      }));
+    },
+    prefillDone: async (request_id) => void (await ask("mark_prefill_complete", { request_id })),
+    free: async (request_id) => void (await ask("free", { request_id })),
+  };
+}
+
+/** Calls go out and answers come back in the same order. */
+function lineCalls(socket: Socket): (call: string, args: object) => Promise<unknown> {
+  const waiting: PromiseWithResolvers<unknown>[] = [];
+  const fail = (): void => {
+    for (const { reject } of waiting.splice(0)) reject(new Error("the KvRouter is gone"));
+  };
+  socket.on("error", fail).on("close", fail);
+  createInterface({ input: socket }).on("line", (line) => {
+    const { answer, error } = JSON.parse(line) as { answer?: unknown; error?: string };
+    const { resolve, reject } = waiting.shift()!;
+    if (error === undefined) resolve(answer);
+    else reject(new Error(error));
+  });
+  return (call, args) => {
+    const answered = Promise.withResolvers<unknown>();
+    waiting.push(answered);
+    socket.write(`${JSON.stringify({ call, with: args })}\n`);
+    return answered.promise;
+  };
+}
