@@ -1,33 +1,30 @@
 // The production index: the contract of kv-index.ts on typed arrays.
 //
-//   rank (1, 0)   engine hash → position ─┐
-//   rank (2, 0)   engine hash → position ─┼─→ positions in runs: tokens_hash, set of ranks      radix/position-tree.ts
-//   rank (2, 1)   engine hash → position ─┘                          └─→ interned rank sets     radix/rank-sets.ts
+//   ranks     worker id, dp rank ─→ number, engine hashes        rank-map.ts
+//   blocks    who holds which position under which hash          radix/holdings.ts
 //
 // Per (block, rank): 15–24 bytes in the rank's table and the rank's share of a 12-byte position, however many ranks there are.
 // A lookup reads a path in order and does work only where the holders change. Measured in bench/kv.
-//
-// I1  A rank's bit at a position implies a hash of that rank that names it, or that the position is among the rank's strays.
-// I2  `nowhere` stands for blocks stored below a forgotten position: a hash that can be a parent and be removed, nothing more.
-import type { InstanceId, RemovedBlocks, RouterEvent, StoredBlock, StoredBlocks, WorkerKey } from "@mm-router/protocol";
+import { AppError, type InstanceId, type RemovedBlocks, type RouterEvent, type StoredBlocks, type WorkerKey } from "@mm-router/protocol";
 import type { ApplyOutcome, ClearedScope, IndexSize, KvIndex } from "./kv-index.ts";
 import type { OverlapScore, OverlapScores } from "./overlap.ts";
 import { dumpRank, type NamedPosition } from "./radix/dump-rank.ts";
 import { EngineHashes } from "./radix/engine-hashes.ts";
 import { split, splitHigh, splitLow } from "./radix/hash-bits.ts";
-import { PositionTree, root } from "./radix/position-tree.ts";
-import { RankSets } from "./radix/rank-sets.ts";
+import { Holdings, nowhere, type RankBlocks } from "./radix/holdings.ts";
+import { root } from "./radix/position-tree.ts";
+import { RankImage, sliceNodesDefault } from "./radix/rank-image.ts";
+import { RankRestorer } from "./radix/rank-restorer.ts";
 import { RankMap } from "./rank-map.ts";
 
-const nowhere = 0xffff_ffff;
-
-interface Rank {
-  /** Its bit in the rank sets. */
-  readonly index: number;
+interface Rank extends RankBlocks {
   readonly worker: WorkerKey;
-  readonly hashes: EngineHashes;
-  /** Positions that the rank may hold though none of its hashes names them. */
-  readonly strays: Set<number>;
+}
+
+export interface IndexRestore {
+  /** @throws AppError `protocol_error` when the rank holds something */
+  rank(worker: WorkerKey): Pick<RankRestorer, "take">;
+  done(): void;
 }
 
 export interface RadixTreeOptions {
@@ -38,14 +35,11 @@ export interface RadixTreeOptions {
 const entriesMaxDefault = 2 ** 26;
 
 export class RadixTree implements KvIndex {
-  private tree = new PositionTree();
-  private sets = new RankSets();
+  private blocks = new Holdings();
   private readonly ranks = new RankMap<Rank>();
   private readonly byIndex: (Rank | undefined)[] = [];
   private readonly freeIndexes: number[] = [];
   private readonly entriesMax: number;
-  private entries = 0;
-  private strays = 0;
 
   constructor(options: RadixTreeOptions = {}) {
     this.entriesMax = options.entriesMax ?? entriesMaxDefault;
@@ -64,7 +58,8 @@ export class RadixTree implements KvIndex {
   }
 
   findMatches(hashes: BigUint64Array): OverlapScores {
-    const { sets, byIndex } = this;
+    const { byIndex } = this;
+    const { tree, sets } = this.blocks;
     const scores: OverlapScore[] = [];
     const alive = new Uint32Array(sets.words);
     const keep = (word: number, now: number, blocks: number) => {
@@ -84,7 +79,7 @@ export class RadixTree implements KvIndex {
       }
       return some !== 0;
     };
-    const depth = this.tree.walk(new Uint32Array(hashes.buffer, hashes.byteOffset, 2 * hashes.length), narrow);
+    const depth = tree.walk(new Uint32Array(hashes.buffer, hashes.byteOffset, 2 * hashes.length), narrow);
     for (let word = 0; word < alive.length; word++) keep(word, 0, depth);
     return scores;
   }
@@ -96,29 +91,48 @@ export class RadixTree implements KvIndex {
   removeRank(worker: WorkerKey): void {
     const rank = this.ranks.get(worker);
     if (rank === undefined) return;
-    for (const [, position] of rank.hashes.entries()) this.release(rank, position);
-    for (const position of rank.strays) this.letGo(rank, position);
-    this.entries -= rank.hashes.size;
-    this.strays -= rank.strays.size;
+    this.blocks.removeAll(rank);
     this.ranks.delete(worker);
-    this.byIndex[rank.index] = undefined;
-    this.freeIndexes.push(rank.index);
+    this.freeIndex(rank.index);
   }
 
   clear(): void {
-    this.tree = new PositionTree();
-    this.sets = new RankSets();
+    this.blocks = new Holdings();
     this.ranks.clear();
     this.byIndex.length = 0;
     this.freeIndexes.length = 0;
-    this.entries = 0;
-    this.strays = 0;
   }
 
   *dump(worker?: WorkerKey): Iterable<RouterEvent> {
-    const order = this.tree.pathOrder();
+    const { tree } = this.blocks;
+    const order = tree.pathOrder();
     const ranks = worker === undefined ? this.byIndex : [this.ranks.get(worker)];
-    for (const rank of ranks) if (rank !== undefined) yield* dumpRank(rank.worker, this.namesInOrder(rank, order), this.tree);
+    for (const rank of ranks) if (rank !== undefined) yield* dumpRank(rank.worker, this.namesInOrder(rank, order), tree);
+  }
+
+  /**
+   * A rank's blocks, as `restore` takes them back, in slices of about two milliseconds. Between two the index may change, but the rank must
+   * not be removed. See radix/rank-image.ts.
+   */
+  imageOf(worker: WorkerKey, sliceNodes = sliceNodesDefault): Iterable<Uint32Array> {
+    const rank = this.ranks.get(worker);
+    return rank === undefined ? [] : new RankImage(this.blocks, rank, sliceNodes).slices();
+  }
+
+  /** Takes images of ranks that hold nothing yet. The index is not to be asked or changed otherwise before `done`. */
+  restore(): IndexRestore {
+    const scaffold = this.newBlocks();
+    this.byIndex[scaffold.index] = undefined;
+    return {
+      rank: (worker) => {
+        if (this.ranks.get(worker) !== undefined) throw new AppError("protocol_error", "a rank has one image");
+        return new RankRestorer(this.blocks, this.addRank(worker), scaffold, this.entriesMax);
+      },
+      done: () => {
+        this.blocks.removeAll(scaffold);
+        this.freeIndex(scaffold.index);
+      },
+    };
   }
 
   entriesOf(worker: WorkerKey): number {
@@ -126,17 +140,17 @@ export class RadixTree implements KvIndex {
   }
 
   get size(): IndexSize {
-    return { ranks: this.byIndex.length - this.freeIndexes.length, entries: this.entries };
+    return { ranks: this.byIndex.length - this.freeIndexes.length, entries: this.blocks.entries };
   }
 
   /** Whether nothing is stored, kept for later use or left over. */
   get isEmpty(): boolean {
-    return this.size.ranks === 0 && this.strays === 0 && this.tree.isEmpty && this.sets.isEmpty;
+    return this.size.ranks === 0 && this.blocks.isEmpty;
   }
 
   /** Bytes of typed arrays. */
   get bytes(): number {
-    let bytes = this.tree.bytes + this.sets.bytes;
+    let { bytes } = this.blocks;
     for (const rank of this.byIndex) bytes += rank?.hashes.bytes ?? 0;
     return bytes;
   }
@@ -148,101 +162,57 @@ export class RadixTree implements KvIndex {
       position = known?.hashes.get(splitLow(), splitHigh()) ?? 0;
       if (position === 0) return "parent_not_found";
     }
-    if (this.entries + this.strays + blocks.length > this.entriesMax) return "index_full";
+    if (!this.hasRoomFor(blocks.length)) return "index_full";
     if (blocks.length === 0) return "applied";
     const rank = known ?? this.addRank(worker);
-    for (let i = 0; i < blocks.length; i++) position = this.storeBlock(rank, position, blocks[i]!, blocks.length - i);
+    for (let i = 0; i < blocks.length; i++) {
+      const { tokens_hash, block_hash } = blocks[i]!;
+      split(tokens_hash);
+      const low = splitLow();
+      const high = splitHigh();
+      split(block_hash);
+      position = this.blocks.store(rank, position, low, high, splitLow(), splitHigh(), blocks.length - i);
+    }
     return "applied";
   }
 
-  /** @returns the block's position */
-  private storeBlock(rank: Rank, parent: number, { block_hash, tokens_hash }: StoredBlock, wanted: number): number {
-    const position = this.place(parent, tokens_hash, wanted);
-    split(block_hash);
-    const before = rank.hashes.set(splitLow(), splitHigh(), position);
-    if (before === 0) this.entries++;
-    const isNewName = before !== position;
-    if (position !== nowhere) this.hold(rank, position, isNewName);
-    if (isNewName && before !== 0 && before !== nowhere) this.leaveStray(rank, before);
-    return position;
-  }
-
-  private place(parent: number, tokensHash: bigint, wanted: number): number {
-    if (parent === nowhere) return nowhere;
-    split(tokensHash);
-    const low = splitLow();
-    const high = splitHigh();
-    const child = this.tree.child(parent, low, high);
-    if (child !== 0) return child;
-    return this.tree.isAttached(parent) ? this.tree.grow(parent, low, high, wanted) : nowhere;
-  }
-
-  /** The rank holds a position; `isNewName`: by a hash that did not name it yet. */
-  private hold(rank: Rank, position: number, isNewName: boolean): void {
-    const holders = this.tree.holders(position);
-    const held = this.sets.has(holders, rank.index);
-    if (!held) this.tree.setHolders(position, this.sets.with(holders, rank.index));
-    if (held === isNewName) this.tree.unpair(position, isNewName ? 1 : -1);
-  }
-
-  /** A hash that named this position names another one now; the rank goes on holding it (kv-index.ts, I6). */
-  private leaveStray(rank: Rank, position: number): void {
-    this.tree.unpair(position, -1);
-    if (this.sets.has(this.tree.holders(position), rank.index)) {
-      this.strays -= rank.strays.size;
-      rank.strays.add(position);
-      this.strays += rank.strays.size;
-    } else this.tree.settle(position);
+  private hasRoomFor(blocks: number): boolean {
+    return this.blocks.entries + this.blocks.strays + blocks <= this.entriesMax;
   }
 
   private remove(rank: Rank | undefined, { block_hashes }: RemovedBlocks): ApplyOutcome {
     let outcome: ApplyOutcome = "applied";
     for (const hash of block_hashes) {
       split(hash);
-      const position = rank?.hashes.delete(splitLow(), splitHigh()) ?? 0;
-      if (rank === undefined || position === 0) {
-        outcome = "block_not_found";
-        continue;
-      }
-      this.entries--;
-      this.release(rank, position);
+      if (rank === undefined || !this.blocks.remove(rank, splitLow(), splitHigh())) outcome = "block_not_found";
     }
     return outcome;
   }
 
-  /** A hash that named this position is gone. */
-  private release(rank: Rank, position: number): void {
-    if (position === nowhere) return;
-    const holders = this.tree.holders(position);
-    if (this.sets.has(holders, rank.index)) this.tree.setHolders(position, this.sets.without(holders, rank.index));
-    else this.tree.unpair(position, -1);
-    this.tree.settle(position);
-  }
-
-  /** The rank holds a position no longer that no hash of it names. */
-  private letGo(rank: Rank, position: number): void {
-    const holders = this.tree.holders(position);
-    if (!this.sets.has(holders, rank.index)) return;
-    this.tree.setHolders(position, this.sets.without(holders, rank.index));
-    this.tree.unpair(position, 1);
-    this.tree.settle(position);
-  }
-
   /** What the rank holds on attached paths, parents first. */
   private namesInOrder(rank: Rank, order: (position: number) => number): NamedPosition[] {
+    const { tree } = this.blocks;
     const names: (NamedPosition & { order: number })[] = [];
     for (const [hash, position] of rank.hashes.entries()) {
-      if (position === nowhere || !this.tree.isAttached(position)) continue;
-      if (this.sets.has(this.tree.holders(position), rank.index)) names.push({ hash, position, order: order(position) });
+      if (position === nowhere || !tree.isAttached(position)) continue;
+      if (this.blocks.holds(rank, position)) names.push({ hash, position, order: order(position) });
     }
     return names.sort((a, b) => a.order - b.order);
   }
 
   private addRank(worker: WorkerKey): Rank {
-    const index = this.freeIndexes.pop() ?? this.byIndex.length;
-    const rank: Rank = { index, worker, hashes: new EngineHashes(), strays: new Set() };
-    this.byIndex[index] = rank;
+    const rank: Rank = { ...this.newBlocks(), worker };
+    this.byIndex[rank.index] = rank;
     this.ranks.set(worker, rank);
     return rank;
+  }
+
+  private newBlocks(): RankBlocks {
+    return { index: this.freeIndexes.pop() ?? this.byIndex.length, hashes: new EngineHashes(), strays: new Set() };
+  }
+
+  private freeIndex(index: number): void {
+    this.byIndex[index] = undefined;
+    this.freeIndexes.push(index);
   }
 }

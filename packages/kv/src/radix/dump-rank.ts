@@ -33,7 +33,7 @@ export function* dumpRank({ workerId, dpRank }: WorkerKey, names: readonly Named
       parentHash = parentName;
       blocks = [];
     }
-    blocks.push({ block_hash: hash as ExternalHash, tokens_hash: join(...tree.tokens(position)) as BlockHash });
+    blocks.push({ block_hash: hash as ExternalHash, tokens_hash: join(tree.tokensLow(position), tree.tokensHigh(position)) as BlockHash });
     if (!nameOf.has(position)) nameOf.set(position, hash);
     last = position;
   }

@@ -54,6 +54,19 @@ export class EngineHashes {
     }
   }
 
+  /** Low, high, position of each hash. */
+  copy(): Uint32Array {
+    const copy = new Uint32Array(this.size * words);
+    let to = 0;
+    for (let at = 0; at < this.slots.length; at += words) {
+      if (this.slots[at + 2] === 0) continue;
+      copy[to++] = this.slots[at]!;
+      copy[to++] = this.slots[at + 1]!;
+      copy[to++] = this.slots[at + 2]!;
+    }
+    return copy;
+  }
+
   get bytes(): number {
     return this.slots.byteLength;
   }

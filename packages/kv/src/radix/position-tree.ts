@@ -142,11 +142,13 @@ export class PositionTree {
     };
   }
 
-  /** First half and second half of a position's tokens_hash. */
-  tokens(position: number): readonly [low: number, high: number] {
-    const page = this.pages.page(position);
-    const word = (position & pageMask) * recordWords;
-    return [page[word]!, page[word + 1]!];
+  /** The halves of a position's tokens_hash. */
+  tokensLow(position: number): number {
+    return this.pages.page(position)[(position & pageMask) * recordWords]!;
+  }
+
+  tokensHigh(position: number): number {
+    return this.pages.page(position)[(position & pageMask) * recordWords + 1]!;
   }
 
   /** Whether there is the root alone. */
@@ -213,8 +215,8 @@ export class PositionTree {
   /** Takes a run out of the branch table and from its siblings. */
   private detach(run: number): void {
     const { base, parent, firstChild, next, previous } = this.runs;
-    const [low, high] = this.tokens(base[run]!);
-    this.branches.delete(mix(low, high, parent[run]!), run);
+    const head = base[run]!;
+    this.branches.delete(mix(this.tokensLow(head), this.tokensHigh(head), parent[run]!), run);
     if (next[run] !== noRun) previous[next[run]!] = previous[run]!;
     if (previous[run] !== noRun) next[previous[run]!] = next[run]!;
     else firstChild[this.pages.runOf(parent[run]!)] = next[run]!;

@@ -1,0 +1,71 @@
+// Fills an index with the images of ranks (rank-image.ts).
+//
+// Ways that no rank has been restored upon yet are held by a rank of the restorer's own, until all ranks are there: a position that nobody
+// holds is forgotten with all below it.
+// I1  Until `done` nothing is ever freed, so whatever words say, positions stay what they are.
+import { AppError } from "@mm-router/protocol";
+import type { Holdings, RankBlocks } from "./holdings.ts";
+import { nowhere } from "./holdings.ts";
+import { root } from "./position-tree.ts";
+import { isHeld, isNamed, nowhereOrdinal, stretchWords } from "./rank-image.ts";
+
+export class RankRestorer {
+  private readonly blocks: Holdings;
+  private readonly rank: RankBlocks;
+  private readonly scaffold: RankBlocks;
+  private readonly entriesMax: number;
+  /** Position of each ordinal. */
+  private readonly positions: number[] = [root];
+
+  constructor(blocks: Holdings, rank: RankBlocks, scaffold: RankBlocks, entriesMax: number) {
+    this.blocks = blocks;
+    this.rank = rank;
+    this.scaffold = scaffold;
+    this.entriesMax = entriesMax;
+  }
+
+  /**
+   * Takes one slice of the image; slices come in order.
+   *
+   * @throws AppError `protocol_error` when it is none, `overloaded` beyond the index's limit
+   */
+  take(words: Uint32Array): void {
+    for (let at = 0; at < words.length; ) {
+      const [parent, kind, count] = words.subarray(at, at + stretchWords) as unknown as [number, number, number];
+      const nodeWords = (parent === nowhereOrdinal ? 0 : 2) + ((kind & isNamed) === 0 ? 0 : 2);
+      const end = at + stretchWords + count * nodeWords;
+      if (!(end <= words.length) || nodeWords === 0 || kind > (isNamed | isHeld)) throw noImage();
+      if (this.blocks.entries + this.blocks.strays + count > this.entriesMax) throw new AppError("overloaded", "the index is too small");
+      this.takeStretch(this.parentAt(parent), kind, words.subarray(at + stretchWords, end), count);
+      at = end;
+    }
+  }
+
+  private parentAt(ordinal: number): number {
+    const position = ordinal === nowhereOrdinal ? nowhere : this.positions[ordinal];
+    if (position === undefined) throw noImage();
+    return position;
+  }
+
+  private takeStretch(parent: number, kind: number, nodes: Uint32Array, count: number): void {
+    const { blocks, rank, scaffold, positions } = this;
+    const held = (kind & isHeld) !== 0;
+    let position = parent;
+    for (let at = 0, left = count; left > 0; left--) {
+      if (parent !== nowhere) {
+        position = blocks.place(position, nodes[at]!, nodes[at + 1]!, left);
+        if (!held && !blocks.holds(scaffold, position)) blocks.holdStray(scaffold, position);
+        at += 2;
+      }
+      if ((kind & isNamed) !== 0) {
+        blocks.name(rank, position, nodes[at]!, nodes[at + 1]!, held);
+        at += 2;
+      } else if (held) blocks.holdStray(rank, position);
+      positions.push(position);
+    }
+  }
+}
+
+function noImage(): AppError {
+  return new AppError("protocol_error", "words that are no image of a rank");
+}
