@@ -8,3 +8,4 @@ export * from "./service/index.ts";
 export * from "./model/index.ts";
 export * from "./flow/index.ts";
 export * from "./process/index.ts";
+export * from "./shared-cache/index.ts";

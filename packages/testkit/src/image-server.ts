@@ -5,6 +5,7 @@
 //   server.put("/huge", { bytes: 1e9 })                             zeros without end, never held in memory
 //   server.put("/broken", { body, truncateTo: 100 })                says its length, then cuts the connection
 //   server.put("/moved", { redirectTo: "http://…" })
+//   server.put("/old", { body, headers: { etag: '"1"' } })          304 for who has it
 //
 // Paths that nobody put answer 404. What is not in `requests()` was not fetched: that is how a test proves it.
 import { once } from "node:events";
@@ -19,6 +20,8 @@ export type ServedImage =
       readonly body: Uint8Array;
       /** Default `image/png`. */
       readonly contentType?: string;
+      /** Besides type and length. With an `etag`, whoever asks by it gets 304. */
+      readonly headers?: Readonly<Record<string, string>>;
       /** Between the head and the body. */
       readonly delayMs?: number;
       /** Bytes after which the connection is cut. */
@@ -71,8 +74,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, images
   } else if ("bytes" in image) {
     response.writeHead(200, { "content-type": "image/png", "content-length": image.bytes });
     await pipeline(Readable.from(zeros(image.bytes)), response);
+  } else if (image.headers?.["etag"] !== undefined && request.headers["if-none-match"] === image.headers["etag"]) {
+    response.writeHead(304, image.headers).end();
   } else {
-    response.writeHead(200, { "content-type": image.contentType ?? "image/png", "content-length": image.body.length });
+    response.writeHead(200, { "content-type": image.contentType ?? "image/png", "content-length": image.body.length, ...image.headers });
     response.flushHeaders();
     await sleep(image.delayMs ?? 0);
     if (image.truncateTo === undefined) response.end(image.body);

@@ -1,5 +1,5 @@
 // Settings of image analysis. Limits that the worker has too carry the worker's names and defaults.
-import { type ConfigOf, decimal, field, integer } from "@mm-router/runtime";
+import { type ConfigOf, decimal, field, integer, type SharedCacheLimits, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
 import { type ImageConfig, imageConfigDefaults } from "./multimodal/index.ts";
 
@@ -77,11 +77,31 @@ export const imageFields = {
   imageFreshMs: field(integer(0).default(imageConfigDefaults.cacheFreshMs), {
     env: "MMR_IMAGE_FRESH_MS",
     unit: "milliseconds",
-    help: "how long what a URL gave is used again",
+    help: "how long what a URL gave is used before its server is asked whether it changed; Cache-Control may say less",
   }),
   imageCacheEntries: field(integer(1).default(imageConfigDefaults.cacheEntriesMax), {
     env: "MMR_IMAGE_CACHE_ENTRIES",
     help: "URLs and files whose size and hashes are remembered",
+  }),
+  imageSharing: field(yesNo.default(true), {
+    flag: "image-sharing",
+    env: "MMR_IMAGE_SHARING",
+    help: "replicas tell each other sizes and hashes of images, over NATS with JetStream; without a server each knows its own",
+  }),
+  imageSharedTtlS: field(integer(1).default(600), {
+    env: "MMR_IMAGE_SHARED_TTL_SECS",
+    unit: "seconds",
+    help: "how long others are told of an image",
+  }),
+  imageSharedBytes: field(integer(65_536).default(64 * mebibyte), {
+    env: "MMR_IMAGE_SHARED_BYTES",
+    unit: "bytes",
+    help: "memory in the NATS server for it, about 400 bytes per image; the first replica decides",
+  }),
+  imageSharedDeadlineMs: field(integer(1).default(50), {
+    env: "MMR_IMAGE_SHARED_DEADLINE_MS",
+    unit: "milliseconds",
+    help: "how long an image waits for what others know of it before it is downloaded",
   }),
 };
 
@@ -105,3 +125,19 @@ export function imageConfigOf(config: ConfigOf<typeof imageFields>): ImageConfig
     cacheEntriesMax: config.imageCacheEntries,
   };
 }
+
+/** What replicas share of images; undefined: nothing. */
+export function sharedImageLimitsOf(config: ConfigOf<typeof imageFields>, namespace: string): SharedCacheLimits | undefined {
+  if (!config.imageSharing) return undefined;
+  return {
+    bucket: `mmr-images-${namespace.replaceAll(".", "_")}`, // a dot is no letter of a bucket's name; two namespaces that meet share the same facts
+    ttlS: config.imageSharedTtlS,
+    bytesMax: config.imageSharedBytes,
+    valueBytesMax: sharedValueBytesMax,
+    deadlineMs: config.imageSharedDeadlineMs,
+    restMs: 10_000,
+  };
+}
+
+/** Two hashes, a size and a server's two validators of 256 characters. */
+const sharedValueBytesMax = 2_048;

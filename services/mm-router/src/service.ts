@@ -9,6 +9,7 @@ import {
   connectRuntime,
   type Environment,
   type Handler,
+  NatsSharedCache,
   resolveModel,
   type Runtime,
   type RunningService,
@@ -21,7 +22,7 @@ import { routerCard } from "./card.ts";
 import { downstreamAddressOf, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
-import { imageConfigOf } from "./image-settings.ts";
+import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
 import { imageMetrics, type RouterMetrics, routerMetrics } from "./metrics.ts";
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
@@ -50,7 +51,7 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const metrics = routerMetrics(deps.metrics);
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
-  const handlers = routingHandlers({ config, deps, model, downstream, metrics, opened });
+  const handlers = routingHandlers({ config, deps, model, runtime, downstream, metrics, opened });
   const leave = await appear(runtime, handlers, { config, model, downstream });
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
   const rest = opened.move();
@@ -92,6 +93,7 @@ interface RoutingParts {
   readonly config: Config;
   readonly deps: RouterDeps;
   readonly model: Model;
+  readonly runtime: Runtime;
   readonly downstream: Downstream;
   readonly metrics: RouterMetrics;
   readonly opened: AsyncDisposableStack;
@@ -102,13 +104,15 @@ interface Handlers {
   readonly explain: Handler;
 }
 
-function routingHandlers({ config, deps, model, downstream, metrics, opened }: RoutingParts): Handlers {
+function routingHandlers({ config, deps, model, runtime, downstream, metrics, opened }: RoutingParts): Handlers {
   const { log, environment } = deps;
+  const sharing = sharedImageLimitsOf(config, config.namespace);
   const clock = systemClock;
   const analyser = createImageAnalyser(imageConfigOf(config), {
     egress: egressPolicyOf(environment),
     log,
     metrics: imageMetrics(deps.metrics),
+    shared: sharing && new NatsSharedCache(() => runtime.nats(), sharing, log),
   });
   opened.defer(() => analyser.close());
   const scheduler = new LocalScheduler({

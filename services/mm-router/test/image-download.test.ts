@@ -7,6 +7,7 @@ import { AppError } from "@mm-router/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { egressPolicyOf, type ImageConfig, imageConfigDefaults } from "../src/multimodal/config.ts";
 import { createDownloads, type Downloads } from "../src/multimodal/downloads.ts";
+import type { Validators } from "../src/multimodal/http-caching.ts";
 import { createHttpTransport } from "../src/multimodal/http-transport.ts";
 import type { NameResolver } from "../src/multimodal/name-resolver.ts";
 
@@ -54,17 +55,20 @@ afterEach(async () => {
   server.close();
 });
 
-function download(
-  url: string,
-  options: { env?: Environment; config?: Partial<ImageConfig>; resolver?: NameResolver; signal?: AbortSignal; enough?: number } = {},
-) {
+function download(url: string, options: { env?: Environment; config?: Partial<ImageConfig>; resolver?: NameResolver } & FetchOptions = {}) {
   const config = { ...imageConfigDefaults, ...options.config };
   const downloads = createDownloads(config, egressPolicyOf(options.env ?? internal), options.resolver);
   opened.push(downloads);
   return fetchWith(downloads, url, options);
 }
 
-async function fetchWith(downloads: Downloads, url: string, options: { signal?: AbortSignal; enough?: number } = {}) {
+interface FetchOptions {
+  signal?: AbortSignal;
+  enough?: number;
+  known?: Validators | undefined;
+}
+
+async function fetchWith(downloads: Downloads, url: string, options: FetchOptions = {}) {
   const pieces: Buffer[] = [];
   let taken = 0;
   const sink = {
@@ -74,8 +78,8 @@ async function fetchWith(downloads: Downloads, url: string, options: { signal?: 
       return taken < (options.enough ?? Number.POSITIVE_INFINITY);
     },
   };
-  const freshness = await downloads.fetcher.fetch(url, sink, options.signal ?? new AbortController().signal);
-  return { ...freshness, bytes: Buffer.concat(pieces) };
+  const fetched = await downloads.fetcher.fetch(url, sink, options.signal ?? new AbortController().signal, options.known);
+  return { ...fetched, bytes: Buffer.concat(pieces) };
 }
 
 async function reasonOf(work: Promise<unknown>): Promise<unknown> {
@@ -92,6 +96,45 @@ describe("a download", () => {
     const { bytes, freshMs } = await download(`${http.url}/a.png`);
     expect([bytes.toString(), freshMs]).toEqual(["image", 7_000]);
     expect(http.requests[0]?.headers).toMatchObject({ accept: "*/*", "accept-encoding": "identity" });
+  });
+
+  it("asks by ETag and date for what changed, and needs no bytes when nothing did", async () => {
+    const lastModified = "Wed, 21 Oct 2015 07:28:00 GMT";
+    const headers = { etag: '"v1"', "last-modified": lastModified, "cache-control": "max-age=5" };
+    routes["/a.png"] = (request, response) => {
+      if (request.headers["if-none-match"] === '"v1"') response.writeHead(304).end();
+      else response.writeHead(200, headers).end("image");
+    };
+    const first = await download(`${http.url}/a.png`);
+    expect(first).toMatchObject({ isUnchanged: false, isKept: true, freshMs: 5_000 });
+    const second = await download(`${http.url}/a.png`, { known: first.validators });
+    expect(http.requests[1]?.headers).toMatchObject({ "if-none-match": '"v1"', "if-modified-since": lastModified });
+    expect(second).toMatchObject({ isUnchanged: true, freshMs: 5_000, validators: first.validators });
+    expect(second.bytes.length).toBe(0);
+  });
+
+  it("shows a file's version to the server that gave it alone, also behind a redirect", async () => {
+    routes = {
+      "/moved": (_request, response) => response.writeHead(302, { location: "/a.png" }).end(),
+      "/a.png": (_request, response) => response.setHeader("etag", '"v1"').end("image"),
+      "/b.png": (_request, response) => response.end("another"),
+    };
+    const { validators } = await download(`${http.url}/moved`);
+    await download(`${http.url}/moved`, { known: validators });
+    await download(`${http.url}/b.png`, { known: validators });
+    expect(http.requests.map(({ url: path, headers }) => [path, headers["if-none-match"]])).toEqual([
+      ["/moved", undefined],
+      ["/a.png", undefined],
+      ["/moved", undefined],
+      ["/a.png", '"v1"'],
+      ["/b.png", undefined],
+    ]);
+  });
+
+  it("takes a 304 that nobody asked for as no answer", async () => {
+    routes["/a.png"] = (_request, response) => response.writeHead(304).end();
+    const known = { of: "another URL's", etag: '"v1"' };
+    expect(await reasonOf(download(`${http.url}/a.png`, { known }))).toBe("unreachable");
   });
 
   it("counts what a compressed body becomes", async () => {

@@ -186,18 +186,18 @@ export class RouterCell implements AsyncDisposable {
   }
 
   /** Calls the router as a frontend would. */
-  async call(body: string | Buffer, changes: Partial<Call> = {}): Promise<ResponseStream> {
-    const client = await this.caller();
+  async call(body: string | Buffer, changes: Partial<Call> = {}, component = "mm_router"): Promise<ResponseStream> {
+    const client = await this.caller("generate", component);
     return client.roundRobin({ contextId: randomUUID(), body: Buffer.from(body), signal: new AbortController().signal, ...changes });
   }
 
-  async items(body: string | Buffer, changes: Partial<Call> = {}): Promise<Annotated[]> {
-    return itemsOf(await this.call(body, changes));
+  async items(body: string | Buffer, changes: Partial<Call> = {}, component = "mm_router"): Promise<Annotated[]> {
+    return itemsOf(await this.call(body, changes, component));
   }
 
   /** What the router would do with a request. */
-  async explanation(body: string): Promise<Explanation> {
-    const client = await this.caller(explainEndpoint);
+  async explanation(body: string, component = "mm_router"): Promise<Explanation> {
+    const client = await this.caller(explainEndpoint, component);
     const call = { contextId: randomUUID(), body: Buffer.from(body), signal: new AbortController().signal };
     const [item] = await itemsOf(await client.roundRobin(call));
     return decodeExplanation(item?.data);
@@ -207,9 +207,9 @@ export class RouterCell implements AsyncDisposable {
     await this.opened.disposeAsync();
   }
 
-  private async caller(endpoint = "generate"): Promise<EndpointClient> {
+  private async caller(endpoint: string, component: string): Promise<EndpointClient> {
     this.callerRuntime ??= this.runtime();
-    const client = (await this.callerRuntime).endpoint(this.address("mm_router", endpoint)).client();
+    const client = (await this.callerRuntime).endpoint(this.address(component, endpoint)).client();
     this.opened.defer(() => client.close());
     await client.ready();
     return client;

@@ -1,5 +1,6 @@
 export * from "./backoff.ts";
 export * from "./bounded-queue.ts";
+export * from "./breaker.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
 export * from "./lru.ts";

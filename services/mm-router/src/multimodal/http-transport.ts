@@ -23,7 +23,8 @@ export interface HttpAnswer {
 }
 
 export interface HttpTransport {
-  get(url: URL, signal: AbortSignal): Promise<HttpAnswer>;
+  /** @param more headers besides those of every request */
+  get(url: URL, signal: AbortSignal, more?: Readonly<Record<string, string>>): Promise<HttpAnswer>;
   close(): Promise<void>;
 }
 
@@ -56,8 +57,8 @@ export function createHttpTransport(options: TransportOptions): HttpTransport {
     return agent;
   };
   return {
-    async get(url, signal) {
-      const headers = { accept: "*/*", "accept-encoding": "identity", "user-agent": "mm-router" };
+    async get(url, signal, more) {
+      const headers = { accept: "*/*", "accept-encoding": "identity", "user-agent": "mm-router", ...more };
       const answer = await request(withoutUserinfo(url), { dispatcher: dispatcherFor(url), signal, headers });
       // Who reads a body sees its errors. One that is dropped reports its own end as an error, which without a listener ends the process.
       answer.body.on("error", () => {});

@@ -1,10 +1,12 @@
 // Wires the parts of image analysis together; the one thing of this folder that the service creates.
+import type { SharedCache } from "@mm-router/runtime";
 import type { EgressPolicy, ImageConfig } from "./config.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { createDownloads } from "./downloads.ts";
 import { type Analysis, type AnalysisInput, analyseImages } from "./image-analysis.ts";
 import { ImageLoader, type ImageLog, type ImageMetrics } from "./image-loader.ts";
 import type { NameResolver } from "./name-resolver.ts";
+import { SharedImages } from "./shared-images.ts";
 import { AddressGuard } from "./worker-guard.ts";
 
 export interface ImageAnalyser {
@@ -18,9 +20,12 @@ export interface AnalyserDependencies {
   readonly log: ImageLog;
   readonly metrics: ImageMetrics;
   readonly resolver?: NameResolver;
+  /** What replicas know of images; absent: each knows its own. */
+  readonly shared?: SharedCache | undefined;
 }
 
-export function createImageAnalyser(config: ImageConfig, { egress, log, metrics, resolver }: AnalyserDependencies): ImageAnalyser {
+export function createImageAnalyser(config: ImageConfig, dependencies: AnalyserDependencies): ImageAnalyser {
+  const { egress, log, metrics, resolver, shared } = dependencies;
   const downloads = createDownloads(config, egress, resolver);
   const pool = new DecodePool({
     pixelsMax: config.pixelsMax,
@@ -37,7 +42,7 @@ export function createImageAnalyser(config: ImageConfig, { egress, log, metrics,
     identity: config.identity,
     imagesMax: config.imagesMax,
     imagesParallel: config.imagesParallel,
-    loader: new ImageLoader(limits, { fetcher: downloads.fetcher, pool, log, metrics }),
+    loader: new ImageLoader(limits, { fetcher: downloads.fetcher, pool, shared: new SharedImages(shared), log, metrics }),
     guard: new AddressGuard({ ...egress, resolver: downloads.resolver }),
   };
   return {

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { nameOfHash, urlIdentity } from "./identity.ts";
 import { type AnalysisDependencies, type AnalysisInput, analyseImages } from "./image-analysis.ts";
 import type { ImageNeed } from "./image-intake.ts";
-import type { LoadedImage } from "./image-loader.ts";
 import { ImageModel } from "./image-model.ts";
+import type { LoadedImage } from "./loaded-image.ts";
 import type { DegradeReason } from "./quality.ts";
 
 const pad = 900;

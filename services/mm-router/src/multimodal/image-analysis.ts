@@ -18,9 +18,10 @@ import { beforeImage, countOf, type PlacedImage, routingTokensOf } from "./expan
 import type { JsonFields } from "./families/family.ts";
 import { hashesOfNames, type IdentityRule } from "./identity.ts";
 import type { ImageNeed } from "./image-intake.ts";
-import type { ImageLoader, LoadedImage } from "./image-loader.ts";
+import type { ImageLoader } from "./image-loader.ts";
 import type { ImageModel } from "./image-model.ts";
 import { imageViewsOf, type ImageViews } from "./image-views.ts";
+import type { LoadedImage } from "./loaded-image.ts";
 import { type DegradeReason, exact, type Quality } from "./quality.ts";
 import { type AddressGuard, impossibleSize, placeholderMismatch, promptTooLong, tooManyImages } from "./worker-guard.ts";
 

@@ -2,6 +2,7 @@
 //
 //   URL ─ admit ─ resolve and check ─ GET ─┬─ 301, 302, 303, 307, 308 with Location ─ admit … (3 times at most)
 //                                          └─ anything else is the answer: 2xx → bytes, counted while they arrive
+//                                                                          304 → unchanged, where that was asked
 //
 // I1  Every hop passes every rule again. A redirect stays http(s).
 // I2  Nothing the server says about itself is believed: neither its content type nor its length.
@@ -11,6 +12,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { type AddressRefusal, type AddressRules, type AdmittedUrl, admitUrl, refusalOfAddresses, refuse } from "./address-policy.ts";
 import { DownloadSlots } from "./download-slots.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
+import { conditionFor, type Reuse, reuseOf, type Validators } from "./http-caching.ts";
 import type { HttpAnswer, HttpTransport } from "./http-transport.ts";
 import { ImageProblem } from "./image-problem.ts";
 import type { NameResolver } from "./name-resolver.ts";
@@ -35,15 +37,15 @@ export interface ImageFetcher {
   /**
    * Feeds the image's bytes to `sink` until it has enough or the body ends.
    *
+   * @param known what its server can be asked by; unchanged, it sends no bytes
    * @throws ImageProblem `url-forbidden`, `unreachable`, `timeout`, `too-large`, `busy`; the signal's reason when the caller left
    */
-  fetch(url: string, sink: ByteSink, signal: AbortSignal): Promise<Freshness>;
+  fetch(url: string, sink: ByteSink, signal: AbortSignal, known?: Validators): Promise<FetchedImage>;
 }
 
-/** How long an answer may be used again. */
-export interface Freshness {
-  /** From Cache-Control; undefined when it says nothing. 0: not at all. */
-  readonly freshMs: number | undefined;
+export interface FetchedImage extends Reuse {
+  /** No bytes came: the file is the one that the validators are of. */
+  readonly isUnchanged: boolean;
 }
 
 const redirectsMax = 3;
@@ -58,7 +60,7 @@ export interface RedirectWalk {
 
 export type WalkOutcome =
   | AddressRefusal
-  | { readonly kind: "answer"; readonly answer: HttpAnswer; readonly host: string; readonly addresses: readonly string[] };
+  | { readonly kind: "answer"; readonly answer: HttpAnswer; readonly url: URL; readonly addresses: readonly string[] };
 
 /** Follows redirects by hand; every hop is admitted and resolved before it is asked. */
 export async function followRedirects(raw: string, walk: RedirectWalk, signal: AbortSignal): Promise<WalkOutcome> {
@@ -69,7 +71,7 @@ export async function followRedirects(raw: string, walk: RedirectWalk, signal: A
     if ("kind" in resolved) return resolved;
     const answer = await walk.get(hop, signal);
     const location = redirectStatuses.has(answer.status) ? answer.headers["location"] : undefined;
-    if (location === undefined) return { kind: "answer", answer, host: hop.host, addresses: resolved };
+    if (location === undefined) return { kind: "answer", answer, url: hop.url, addresses: resolved };
     answer.body.destroy();
     if (redirects === redirectsMax) return refuse("too-many-redirects", `more than ${redirectsMax} redirects`);
     hop = admitLocation(location, hop.url, walk.rules);
@@ -104,28 +106,30 @@ export interface FetcherDependencies {
 
 export function createImageFetcher(limits: FetchLimits, dependencies: FetcherDependencies): ImageFetcher {
   const slots = new DownloadSlots({ parallel: limits.parallel, parallelPerHost: limits.parallelPerHost, waitMs: limits.slotWaitMs });
-  const walk: RedirectWalk = { ...dependencies, get: ({ url }, signal) => dependencies.transport.get(url, signal) };
 
-  async function download(url: string, sink: ByteSink, signal: AbortSignal): Promise<Freshness> {
-    const outcome = await followRedirects(url, walk, signal);
+  async function download(url: string, sink: ByteSink, signal: AbortSignal, known?: Validators): Promise<FetchedImage> {
+    const get = (hop: AdmittedUrl) => dependencies.transport.get(hop.url, signal, conditionFor(hop.url, known));
+    const outcome = await followRedirects(url, { ...dependencies, get }, signal);
     if (outcome.kind === "refused") throw new ImageProblem("url-forbidden", outcome.reason, { details: { code: outcome.code } });
     const { answer } = outcome;
     try {
+      const reuse = reuseOf(answer.headers, outcome.url);
+      if (answer.status === 304 && conditionFor(outcome.url, known) !== undefined) return { ...renewed(reuse, known), isUnchanged: true };
       if (answer.status < 200 || answer.status > 299) throw new ImageProblem("unreachable", `the image server answered ${answer.status}`);
       await readBody(answer, sink, limits.bytesMax);
-      return { freshMs: freshMsOf(answer.headers["cache-control"]) };
+      return { ...reuse, isUnchanged: false };
     } finally {
       answer.body.destroy();
     }
   }
 
   return {
-    async fetch(url, sink, signal) {
+    async fetch(url, sink, signal, known) {
       const deadline = AbortSignal.timeout(limits.totalMs);
       const either = AbortSignal.any([signal, deadline]);
       const release = await slots.take(hostOf(url), either);
       try {
-        return await download(url, sink, either);
+        return await download(url, sink, either, known);
       } catch (error) {
         signal.throwIfAborted();
         if (deadline.aborted) throw new ImageProblem("timeout", `the download took longer than ${limits.totalMs} ms`, { cause: error });
@@ -168,12 +172,9 @@ function through(body: Readable, decoder: ReturnType<typeof createGunzip>): Read
   return pipeline(body, decoder, () => {});
 }
 
-/** RFC 9111 as far as a private cache of seconds needs it. */
-function freshMsOf(cacheControl: string | undefined): number | undefined {
-  if (cacheControl === undefined) return undefined;
-  if (/\b(no-store|no-cache)\b/i.test(cacheControl)) return 0;
-  const seconds = /\bmax-age\s*=\s*"?(\d{1,9})/i.exec(cacheControl)?.[1];
-  return seconds === undefined ? undefined : Number(seconds) * 1000;
+/** What a 304 leaves out is as it was. */
+function renewed(reuse: Reuse, known: Validators | undefined): Reuse {
+  return { ...reuse, freshMs: reuse.freshMs ?? known?.freshMs, validators: reuse.validators ?? known };
 }
 
 function problemOf(error: unknown): ImageProblem {

@@ -2,10 +2,12 @@ import { readFileSync } from "node:fs";
 import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { afterAll, describe, expect, it } from "vitest";
 import { DecodePool } from "./decode-pool.ts";
+import type { Validators } from "./http-caching.ts";
 import type { ImageFetcher } from "./image-fetch.ts";
 import { ImageLoader, type ImageMetrics, type LoaderLimits } from "./image-loader.ts";
 import { ImageProblem } from "./image-problem.ts";
 import { contentDigest, mmHashOf } from "./mm-hash.ts";
+import { SharedImages } from "./shared-images.ts";
 
 const { cases } = golden<{ cases: { file: string; accepted: boolean; width: number; height: number; S1_u64: string }[] }>(
   "multimodal/decode.json",
@@ -26,7 +28,9 @@ interface Server extends ImageFetcher {
 }
 
 /** Serves files by the last part of the URL, in pieces. */
-function server(options: { pieceBytes?: number; freshMs?: number; held?: Promise<void>; end?: ImageProblem } = {}): Server {
+function server(
+  options: { pieceBytes?: number; freshMs?: number; isKept?: boolean; held?: Promise<void>; end?: ImageProblem } = {},
+): Server {
   const fetched: string[] = [];
   const state: Server = {
     fetched,
@@ -44,7 +48,7 @@ function server(options: { pieceBytes?: number; freshMs?: number; held?: Promise
         if (!sink.take(piece)) break;
       }
       if (options.end !== undefined) throw options.end;
-      return { freshMs: options.freshMs };
+      return { isUnchanged: false, isKept: options.isKept ?? true, freshMs: options.freshMs, validators: undefined };
     },
   };
   return state;
@@ -58,7 +62,11 @@ function loaderOf(fetcher: ImageFetcher, more: Partial<LoaderLimits> = {}, decod
   };
   const told: Readonly<Record<string, unknown>>[] = [];
   const log = { debug: (_message: string, facts: Readonly<Record<string, unknown>>) => void told.push(facts) };
-  return { loader: new ImageLoader({ ...limits, ...more }, { fetcher, pool: decoder as DecodePool, log, metrics }), counted, told };
+  return {
+    loader: new ImageLoader({ ...limits, ...more }, { fetcher, pool: decoder as DecodePool, shared: new SharedImages(), log, metrics }),
+    counted,
+    told,
+  };
 }
 
 const signal = new AbortController().signal;
@@ -109,6 +117,35 @@ describe("ImageLoader", () => {
     const { loader } = loaderOf(network);
     await loader.load(url, "content", signal);
     await loader.load(url, "content", signal);
+    expect(network.fetched).toHaveLength(2);
+  });
+
+  it("asks the server of a stale file whether it changed, and takes what it knew when it did not", async () => {
+    const shown: (Validators | undefined)[] = [];
+    const validators = { of: "x", etag: '"1"' };
+    const network = server();
+    const changing: ImageFetcher = {
+      async fetch(at, sink, given, known) {
+        shown.push(known);
+        if (known !== undefined) return { isUnchanged: true, isKept: true, freshMs: 0, validators };
+        return { ...(await network.fetch(at, sink, given)), freshMs: 0, validators };
+      },
+    };
+    const { loader, counted } = loaderOf(changing);
+    const first = await loader.load(url, "content", signal);
+    expect(await loader.load(url, "size", signal)).toBe(first);
+    expect(await loader.load(url, "content", signal)).toBe(first);
+    expect([shown, network.fetched.length]).toEqual([[undefined, validators, validators], 1]);
+    // What is asked for now was never known: only the bytes can tell.
+    await loader.load(url, "pixels", signal);
+    expect([shown.at(-1), network.fetched.length]).toEqual([undefined, 2]);
+    expect(counted.filter((what) => !what.startsWith("decoded"))).toEqual(["http ok", "unchanged ok", "unchanged ok", "http ok"]);
+  });
+
+  it("never keeps what its server wants kept nowhere", async () => {
+    const network = server({ isKept: false });
+    const { loader } = loaderOf(network);
+    for (let i = 0; i < 2; i++) await loader.load(url, "content", signal);
     expect(network.fetched).toHaveLength(2);
   });
 

@@ -6,8 +6,8 @@ import type { MmHash } from "@mm-router/protocol";
 import type { AnalysisInput } from "./image-analysis.ts";
 import { hintedCounts } from "./frontend-hint.ts";
 import { hashesOfNames, type IdentityRule, nameOfHash, urlIdentity } from "./identity.ts";
-import type { LoadedImage } from "./image-loader.ts";
 import type { IdLayout } from "./image-model.ts";
+import type { LoadedImage } from "./loaded-image.ts";
 import type { DegradeReason } from "./quality.ts";
 
 /** What was found out about one image. */

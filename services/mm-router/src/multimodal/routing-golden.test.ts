@@ -13,6 +13,7 @@ import { type Analysis, type AnalysisInput, analyseImages } from "./image-analys
 import type { ImageFetcher } from "./image-fetch.ts";
 import { ImageLoader } from "./image-loader.ts";
 import { ImageModel } from "./image-model.ts";
+import { SharedImages } from "./shared-images.ts";
 
 type RunLengths = (number | [id: number, count: number])[];
 
@@ -179,7 +180,7 @@ interface PeerCase {
 const fetcher: ImageFetcher = {
   async fetch(url, sink) {
     sink.take(readFileSync(goldenPath(`peer/images/${basename(new URL(url).pathname)}`)));
-    return { freshMs: undefined };
+    return { isUnchanged: false, isKept: true, freshMs: undefined, validators: undefined };
   },
 };
 
@@ -188,7 +189,7 @@ describe("analysis of requests that upstream's router received", () => {
   afterAll(() => pool.close());
   const loader = new ImageLoader(
     { dataUrlBytesMax: 1_000_000, bytesInFlightMax: 10_000_000, freshMs: 60_000, cacheEntriesMax: 100 },
-    { fetcher, pool, ...silent },
+    { fetcher, pool, shared: new SharedImages(), ...silent },
   );
   const dependencies = { ...imageConfigDefaults, loader, guard: { refusalOf: async () => undefined } };
 

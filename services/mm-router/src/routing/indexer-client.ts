@@ -16,8 +16,7 @@ import {
   type IndexerQuery,
   type RankScore,
 } from "@mm-router/protocol";
-import { type Clock, type EndpointClient, type Logger, withDeadline } from "@mm-router/runtime";
-import { Breaker } from "./breaker.ts";
+import { Breaker, type Clock, type EndpointClient, type Logger, withDeadline } from "@mm-router/runtime";
 import type { DegradeReason } from "./degrade.ts";
 
 export interface IndexerClientOptions {

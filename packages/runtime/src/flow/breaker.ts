@@ -1,7 +1,7 @@
 // Stops asking somebody who keeps failing, and tries again after a rest.
 //
 //   closed ── `failuresMax` failures in a row ──▶ resting ── after `restMs` ──▶ one trial ──▶ closed, or resting again
-import type { Clock } from "@mm-router/runtime";
+import type { Clock } from "./clock.ts";
 
 export interface BreakerOptions {
   readonly failuresMax: number;

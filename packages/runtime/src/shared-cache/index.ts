@@ -1,0 +1,2 @@
+export * from "./nats-shared-cache.ts";
+export * from "./shared-cache.ts";
