@@ -48,6 +48,11 @@ export const frontendFields = {
     env: "DYN_REASONING_FIELD_NAME",
     help: "member of a chat answer that holds what the model thought",
   }),
+  anthropicApi: field(yesNo.default(false), {
+    flag: "enable-anthropic-api",
+    env: "DYN_ENABLE_ANTHROPIC_API",
+    help: "serve Anthropic's API too: /v1/messages and its token count",
+  }),
   bodyMbMax: field(integer(1).default(45), { env: "DYN_HTTP_BODY_LIMIT_MB", unit: "MiB", help: "largest request body" }),
   drainS: field(decimal(0).default(5), {
     env: "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS",

@@ -5,7 +5,7 @@
 import type { Metrics } from "@mm-router/runtime";
 import type { TextModel } from "./text/index.ts";
 
-export type InferenceEndpoint = "chat_completions" | "completions";
+export type InferenceEndpoint = "chat_completions" | "completions" | "embeddings" | "responses" | "anthropic_messages";
 export type RequestType = "stream" | "unary";
 
 const tokenBuckets = [0, 100, 210, 430, 870, 1800, 3600, 7400, 15_000, 31_000, 63_000, 130_000];

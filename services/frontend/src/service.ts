@@ -80,6 +80,7 @@ function serverDepsOf(
     ...requestRules(config),
     stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage },
     reasoningField: config.reasoningField,
+    anthropicApi: config.anthropicApi,
     modelList: { listInternal: config.listInternal, contextWindow: config.contextWindow, maxOutputTokens: config.maxOutputTokens },
   };
 }

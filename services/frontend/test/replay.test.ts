@@ -17,6 +17,11 @@ interface RecordedWork {
   /** The worker was stopped, or had ended by itself: which of both is chance. */
   readonly event?: string;
 }
+interface RecordedRequestWork {
+  readonly request: unknown;
+  readonly metadata: unknown;
+  readonly contextId?: string;
+}
 interface RecordedCase {
   readonly id: string;
   readonly response: Answer;
@@ -43,6 +48,9 @@ const groups = [
   "tool",
   "tool2",
   "reason",
+  "resp",
+  "anth",
+  "emb",
 ];
 /** Routes, members and parsers that ours does not have yet. */
 const notYet = new Set([
@@ -81,7 +89,7 @@ describe("the recorded requests", () => {
 
   beforeAll(async () => {
     stack = await Stack.start();
-    ({ url } = await stack.frontend());
+    ({ url } = await stack.frontend(["--enable-anthropic-api"]));
     const runtime = await stack.runtime();
     const cards = await goldenCards();
     for (const [component, card] of cards) await worker.serve(runtime, "dynamo", component, card);
@@ -114,22 +122,29 @@ describe("the recorded requests", () => {
   });
 
   function differenceOf(recorded: RecordedCase, answer: Answer, received: typeof worker.received, cases: readonly RecordedCase[]): unknown {
-    const deliberate = deliberateDifferences.find((each) => each.cases.test(recorded.id));
-    const theirs = comparableAnswer(recorded.response);
+    const deliberate = deliberateDifferences.filter((each) => each.cases.test(recorded.id));
+    const theirWork = workOf(recorded, cases);
+    const expected = deliberate.reduce(
+      (theirs, { expected: change }) => change?.(theirs, theirWork) ?? theirs,
+      comparableAnswer(recorded.response),
+    );
     const ours = comparableAnswer(answer);
-    const expected = deliberate === undefined ? theirs : deliberate.expected(theirs);
-    const work = deliberate?.notSent === true ? [] : workOf(recorded, cases);
+    const work = deliberate.reduce((theirs: readonly RecordedRequestWork[], { work: change }) => {
+      if (change === undefined || change === "anything") return theirs;
+      return change === "nothing" ? [] : (change(theirs) as readonly RecordedRequestWork[]);
+    }, theirWork);
     const ourWork = received.map(({ request, metadata, contextId }, at) => ({
       request: comparableRequest(request),
       metadata,
       ...(work[at]?.contextId !== undefined && { contextId: maskedId(contextId) }),
     }));
-    const differences = [...differingMembers(ours, expected, "answer"), ...differingMembers(ourWork, work, "worker")];
+    const workDiffers = deliberate.some(({ work: change }) => change === "anything") ? [] : differingMembers(ourWork, work, "worker");
+    const differences = [...differingMembers(ours, expected, "answer"), ...workDiffers];
     return differences.length === 0 ? undefined : { id: recorded.id, differences };
   }
 
-  function workOf({ id, worker_received: received = [] }: RecordedCase, cases: readonly RecordedCase[]) {
-    return received.flatMap((entry): { request: unknown; metadata: unknown; contextId?: string }[] => {
+  function workOf({ id, worker_received: received = [] }: RecordedCase, cases: readonly RecordedCase[]): RecordedRequestWork[] {
+    return received.flatMap((entry): RecordedRequestWork[] => {
       if (typeof entry === "string") {
         const other = cases.find((each) => `request as in ${each.id}` === entry);
         expect(other, `${id} refers to ${entry}`).toBeDefined();

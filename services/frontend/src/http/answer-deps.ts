@@ -15,4 +15,6 @@ export interface AnswerDeps {
   readonly stream: StreamSettings;
   /** Member of a chat answer that holds thoughts (`--reasoning-field-name`). */
   readonly reasoningField: string;
+  /** Whether /v1/messages is there (`--enable-anthropic-api`). */
+  readonly anthropicApi: boolean;
 }

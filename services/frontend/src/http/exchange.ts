@@ -58,8 +58,9 @@ export class Exchange {
     this.#send(200, body);
   }
 
-  error(facts: ErrorBodyFacts): void {
-    this.#send(facts.status, errorBody(facts));
+  /** @param form of the API's error bodies; default: OpenAI's and Dynamo's */
+  error(facts: ErrorBodyFacts, form: (facts: ErrorBodyFacts) => object = errorBody): void {
+    this.#send(facts.status, form(facts));
   }
 
   /** An answer without body and content type. */

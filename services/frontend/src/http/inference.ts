@@ -1,7 +1,7 @@
 // The frame around every inference route: gating, drain, errors, counters, one log line.
 //
 //   draining        503 `Service is not ready`
-//   no model kind   404 without a body
+//   no model kind   404 without a body; routes that begin open answer for themselves until the first model came
 //   answer(…)       may throw AppError any time: before the head it becomes an error answer, after it the stream has told it
 //   end             counters and the log line, exactly once
 //
@@ -12,7 +12,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FrontendMetrics, type InferenceEndpoint, RequestObserver } from "../metrics.ts";
 import type { ModelSet } from "../models/model-set.ts";
 import type { ModelKind } from "../models/worker-set.ts";
-import { errorFace, errorTypeLabel } from "./error-response.ts";
+import { type ErrorBodyFacts, errorFace, errorTypeLabel } from "./error-response.ts";
 import { Exchange } from "./exchange.ts";
 import type { InFlight } from "./in-flight.ts";
 
@@ -28,6 +28,10 @@ export interface InferenceDeps {
 export interface InferenceRoute {
   readonly endpoint: InferenceEndpoint;
   readonly kind: ModelKind;
+  /** When the route is there at all. */
+  readonly opens: "with a model" | "until the last one goes" | "always";
+  /** Form of its error bodies; default: OpenAI's and Dynamo's. */
+  readonly errorForm?: (facts: ErrorBodyFacts) => object;
   readonly answer: (exchange: Exchange) => Promise<void>;
 }
 
@@ -42,12 +46,12 @@ export async function serveInference(
   const done = deps.inFlight.begin();
   let failure: AppError | undefined;
   try {
-    if (deps.inFlight.draining) exchange.error({ status: 503, message: "Service is not ready" });
-    else if (!deps.models.has(route.kind)) exchange.empty(404);
+    if (deps.inFlight.draining) exchange.error({ status: 503, message: "Service is not ready" }, route.errorForm);
+    else if (!isOpen(route, deps.models)) exchange.empty(404);
     else await route.answer(exchange);
   } catch (error) {
     failure = toAppError(error);
-    tellFailure(exchange, failure, deps);
+    tellFailure(exchange, failure, route, deps);
   }
   const { clientLeft } = exchange;
   exchange.end();
@@ -56,13 +60,18 @@ export async function serveInference(
   done();
 }
 
-function tellFailure(exchange: Exchange, failure: AppError, deps: InferenceDeps): void {
+function isOpen({ kind, opens }: InferenceRoute, models: ModelSet): boolean {
+  if (opens === "always" || models.has(kind)) return true;
+  return opens === "until the last one goes" && !models.had(kind);
+}
+
+function tellFailure(exchange: Exchange, failure: AppError, { errorForm }: InferenceRoute, deps: InferenceDeps): void {
   if (failure.code === "internal")
     deps.log.error("request failed by a bug", { request_id: exchange.requestId, error: failure.message, stack: stackOf(failure) });
   if (exchange.response.headersSent) return; // told inside the stream
   const face = errorFace(failure, deps.overloadStatus);
   const backendStatus = face.status === 500 && exchange.observer.waitsForBackend ? 500 : undefined;
-  exchange.error({ ...face, overloaded: failure.status === 529, backendStatus });
+  exchange.error({ ...face, overloaded: failure.status === 529, backendStatus }, errorForm);
 }
 
 function logRequest(exchange: Exchange, failure: AppError | undefined, clientLeft: boolean, log: Logger): void {

@@ -4,7 +4,7 @@
 // can be asked for, and are listed only on request.
 // Source: Dynamo 1.6.1; evidence: golden frontend get.*, get2.*, lifecycle-1.6.1 (kill_worker).
 import { AppError } from "@mm-router/protocol";
-import type { ModelSet } from "../models/model-set.ts";
+import type { ModelSet, ModelSummary } from "../models/model-set.ts";
 import { notReady, type WorkerSet } from "../models/worker-set.ts";
 
 export interface ModelListOptions {
@@ -18,15 +18,34 @@ export interface ModelListOptions {
 const internalSuffix = "__internal";
 
 export function modelList(models: ModelSet, options: ModelListOptions): object {
-  const shown = models.list().filter(({ name }) => options.listInternal || !name.endsWith(internalSuffix));
-  return { object: "list", data: shown.map(({ name, contextLength }) => modelEntry(name, contextLength, options)) };
+  const data = shownModels(models, options).map(({ name, contextLength }) => modelEntry(name, contextLength, options));
+  return { object: "list", data };
+}
+
+function shownModels(models: ModelSet, { listInternal }: ModelListOptions): ModelSummary[] {
+  return models.list().filter(({ name }) => listInternal || !name.endsWith(internalSuffix));
+}
+
+/** As Anthropic lists them, for clients that send `anthropic-version`. */
+export function anthropicModelList(models: ModelSet, options: ModelListOptions): object {
+  const data = shownModels(models, options).map(({ name, contextLength }) => anthropicEntry(name, contextLength, options));
+  return { data, has_more: false, first_id: data.at(0)?.id ?? null, last_id: data.at(-1)?.id ?? null };
 }
 
 /** @throws AppError `model_not_found`, or `no_instances` for one that nobody can serve now */
 export function modelById(id: string, models: ModelSet, options: ModelListOptions): object {
+  return modelEntry(id, routableContextLength(id, models), options);
+}
+
+/** @throws AppError as `modelById` */
+export function anthropicModelById(id: string, models: ModelSet, options: ModelListOptions): object {
+  return anthropicEntry(id, routableContextLength(id, models), options);
+}
+
+function routableContextLength(id: string, models: ModelSet): number {
   const sets = knownSets(id, models);
   if (!sets.some(isRoutable)) throw notReady(id);
-  return modelEntry(id, sets[0]!.contextLength, options);
+  return sets[0]!.contextLength;
 }
 
 export interface Readiness {
@@ -63,6 +82,17 @@ function modelEntry(id: string, contextLength: number, { contextWindow, maxOutpu
     owned_by: "nvidia",
     context_window: contextWindow ?? contextLength,
     ...(maxOutputTokens !== undefined && { max_output_tokens: maxOutputTokens }),
+  };
+}
+
+function anthropicEntry(id: string, contextLength: number, { contextWindow, maxOutputTokens }: ModelListOptions) {
+  return {
+    id,
+    display_name: id,
+    type: "model",
+    created_at: `${new Date().toISOString().slice(0, 19)}Z`,
+    max_input_tokens: contextWindow ?? contextLength,
+    ...(maxOutputTokens !== undefined && { max_tokens: maxOutputTokens }),
   };
 }
 

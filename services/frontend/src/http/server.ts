@@ -15,11 +15,10 @@ import type { Metrics } from "@mm-router/runtime";
 import { type Context, Hono } from "hono";
 import type { InstanceDirectory } from "../models/instance-directory.ts";
 import type { AnswerDeps } from "./answer-deps.ts";
-import { answerChat } from "./chat-completions.ts";
-import { answerCompletion } from "./completions.ts";
+import { inferenceRoutes } from "./inference-routes.ts";
 import { errorBody, errorFace } from "./error-response.ts";
 import { type InferenceDeps, type InferenceRoute, serveInference } from "./inference.ts";
-import { type ModelListOptions, modelById, modelList, modelReadiness } from "./models.ts";
+import { anthropicModelById, anthropicModelList, type ModelListOptions, modelById, modelList, modelReadiness } from "./models.ts";
 
 export interface ServerDeps extends AnswerDeps, InferenceDeps {
   readonly directory: InstanceDirectory;
@@ -55,12 +54,11 @@ export function createApp(deps: ServerDeps): Hono<Env> {
   };
   const post = (path: string, route: InferenceRoute) =>
     app.post(path, inference(route)).all(path, (context) => notAllowed(context, "POST"));
-  post("/v1/chat/completions", { endpoint: "chat_completions", kind: "chat", answer: (exchange) => answerChat(exchange, deps) });
-  post("/v1/completions", { endpoint: "completions", kind: "completion", answer: (exchange) => answerCompletion(exchange, deps) });
+  for (const [path, route] of inferenceRoutes(deps)) post(path, route);
 
   const get = (path: string, answer: (context: Context<Env>) => Response | Promise<Response>) =>
     app.get(path, answer).all(path, (context) => notAllowed(context, "GET,HEAD"));
-  get("/v1/models", (context) => json(context, 200, modelList(deps.models, deps.modelList)));
+  get("/v1/models", (context) => allModels(context, deps));
   get("/v1/models/:id{.+}", (context) => oneModel(context, deps));
   get("/health", (context) => health(context, deps));
   get("/live", (context) => live(context, deps));
@@ -74,11 +72,22 @@ export function createApp(deps: ServerDeps): Hono<Env> {
   return app;
 }
 
+function allModels(context: Context<Env>, deps: ServerDeps): Response {
+  const list = isAnthropic(context, deps) ? anthropicModelList : modelList;
+  return json(context, 200, list(deps.models, deps.modelList));
+}
+
 function oneModel(context: Context<Env>, deps: ServerDeps): Response {
   const id = decodedId(context.req.path.slice("/v1/models/".length));
-  if (!id.endsWith("/ready")) return json(context, 200, modelById(id, deps.models, deps.modelList));
+  const found = isAnthropic(context, deps) ? anthropicModelById : modelById;
+  if (!id.endsWith("/ready")) return json(context, 200, found(id, deps.models, deps.modelList));
   const { ready, body } = modelReadiness(id.slice(0, -"/ready".length), deps.models);
   return json(context, ready ? 200 : 503, body);
+}
+
+/** Whether a client of Anthropic's API asks. */
+function isAnthropic(context: Context<Env>, { anthropicApi }: ServerDeps): boolean {
+  return anthropicApi && context.req.header("anthropic-version") !== undefined;
 }
 
 function decodedId(path: string): string {

@@ -51,6 +51,7 @@ export async function answerChatTokens(
     const stream = surface.stream(events, identity, job.usage.promptTokens);
     await tellInStream(events, stream, exchange, async () => {
       annotate(request, exchange, events);
+      await stream.flush(); // what a form says before the first token need not wait for it
       await relayJobs(jobs, request.workers, () => new ChatAnswer(stream, options));
       stream.end(usageOf(jobs), wantsUsage(request, settings));
     });

@@ -15,8 +15,10 @@ export interface ModelSummary {
 export class ModelSet {
   readonly #sets = new Map<string, WorkerSet[]>();
   readonly #turns = new Map<string, number>();
+  readonly #kindsSeen = new Set<ModelKind>();
 
   add(set: WorkerSet): void {
+    for (const kind of set.kinds) this.#kindsSeen.add(kind);
     for (const name of namesOf(set)) this.#sets.set(name, [...(this.#sets.get(name) ?? []), set]);
   }
 
@@ -31,6 +33,11 @@ export class ModelSet {
   /** Whether the route for this kind is open (I1). */
   has(kind: ModelKind): boolean {
     return [...this.#sets.values()].some((sets) => sets.some((set) => set.kinds.has(kind)));
+  }
+
+  /** Whether a model of this kind was here at some time. */
+  had(kind: ModelKind): boolean {
+    return this.#kindsSeen.has(kind);
   }
 
   /**

@@ -23,7 +23,7 @@ import { Backoff, type Clock, type Discovery, type EndpointClient, type Logger, 
 import type { TextModel } from "../text/index.ts";
 import { cardSum, textKey } from "./card-sum.ts";
 import type { ModelSet } from "./model-set.ts";
-import { type RouterMode, WorkerSet } from "./worker-set.ts";
+import { kindOf, type RouterMode, WorkerSet } from "./worker-set.ts";
 
 export interface ModelWatcherOptions {
   /** Which namespaces are looked at. */
@@ -239,5 +239,5 @@ function placeName({ address, card }: CardEntry): string {
 
 /** Whether this process turns the model's messages into tokens. */
 function needsText({ card }: CardEntry): boolean {
-  return card.model_input === "Tokens" && modelTypesOf(card).some((type) => type === "Chat" || type === "Completions");
+  return card.model_input === "Tokens" && modelTypesOf(card).some((type) => kindOf(type) !== "other");
 }

@@ -21,7 +21,7 @@ import {
 import { type Call, type Clock, type EndpointClient, isNotTaken, type ResponseStream } from "@mm-router/runtime";
 import type { TextModel } from "../text/index.ts";
 
-export type ModelKind = "chat" | "completion" | "other";
+export type ModelKind = "chat" | "completion" | "embedding" | "other";
 export type RouterMode = "round-robin" | "random";
 
 export interface WorkerSetOptions {
@@ -172,7 +172,8 @@ function tooLargeForPlane(cause: AppError): AppError {
   return new AppError("invalid_request", `Request payload is too large for this deployment: ${cause.message}`, { cause });
 }
 
-function kindOf(modelType: string): ModelKind {
-  if (modelType === "Chat") return "chat";
-  return modelType === "Completions" ? "completion" : "other";
+const kinds: Readonly<Record<string, ModelKind>> = { Chat: "chat", Completions: "completion", Embedding: "embedding" };
+
+export function kindOf(modelType: string): ModelKind {
+  return kinds[modelType] ?? "other";
 }

@@ -29,7 +29,7 @@ export interface ChatAddition {
   readonly logprobs?: readonly unknown[] | undefined;
 }
 
-interface ToolCall {
+export interface ToolCall {
   readonly id: string;
   readonly type: string;
   readonly function: { readonly name: string; readonly arguments: string };
@@ -41,6 +41,15 @@ interface ChatChoice {
   readonly toolCalls: Map<number, ToolCall>;
   finishReason: string | null;
   logprobs: unknown[] | undefined;
+}
+
+/** One choice, all chunks joined. */
+export interface FoldedChoice {
+  readonly content: string;
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly finishReason: string | null;
+  readonly logprobs: readonly unknown[] | undefined;
 }
 
 /** Members beside `choices`; absent ones are left out. */
@@ -59,6 +68,12 @@ export class ChatAggregate {
     for (const fragment of addition.toolCalls ?? []) addFragment(choice.toolCalls, fragment);
     choice.finishReason = addition.finishReason ?? choice.finishReason;
     if (addition.logprobs !== undefined) choice.logprobs = [...(choice.logprobs ?? []), ...addition.logprobs];
+  }
+
+  /** The only choice of an API that has one; undefined when nothing came. */
+  get first(): FoldedChoice | undefined {
+    const choice = this.#choices.get(0);
+    return choice && { ...choice, toolCalls: byIndex(choice.toolCalls).map(([, call]) => call) };
   }
 
   /** @param reasoningField name of the member that holds thoughts */

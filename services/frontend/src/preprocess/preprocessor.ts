@@ -40,13 +40,23 @@ export async function completionPrompts(
   if (written.length > limits.promptsMax) {
     throw new AppError("invalid_request", `the request has ${written.length} prompts, the limit is ${limits.promptsMax}`);
   }
-  const prompts: TokenPrompt[] = [];
+  const ids = await encodedPrompts(written, text, workers.contextLength);
+  return written.map((each, at) => ({ tokenIds: ids[at]!, formatted: typeof each === "string" ? each : undefined, media: undefined }));
+}
+
+/** Token ids of texts, and of lists of ids. @throws AppError for unknown ids or too many tokens */
+export async function encodedPrompts(
+  written: readonly (string | readonly number[])[],
+  text: TextModel,
+  contextLength: number,
+): Promise<Uint32Array[]> {
+  const all: Uint32Array[] = [];
   for (const each of written) {
     const tokenIds = typeof each === "string" ? await encoded(each, text) : knownIds(each, text);
-    checkContextLength(tokenIds.length, workers.contextLength);
-    prompts.push({ tokenIds, formatted: typeof each === "string" ? each : undefined, media: undefined });
+    checkContextLength(tokenIds.length, contextLength);
+    all.push(tokenIds);
   }
-  return prompts;
+  return all;
 }
 
 /** Without the rules that need a worker's card. */

@@ -12,6 +12,7 @@ export interface Answer {
 }
 
 const uuid = /[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}/g;
+const namedHex = /\b(resp|msg|fc|rs|toolu)_[0-9a-f]{32}/g;
 const serdePrefix = "Failed to deserialize the JSON body into the target type: ";
 
 /** What of an answer must be equal, as plain values. */
@@ -25,21 +26,26 @@ function comparableBody(body: string, contentType: string | undefined): unknown 
   if (contentType !== "application/json" || body === "") return body;
   const value = masked(unquotedIds(body));
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  const { error: _error, ...rest } = value as Record<string, unknown>;
-  const message = rest["message"];
-  if (typeof message === "string") rest["message"] = withoutParserWords(message);
+  const { error, ...rest } = withoutParserWords(value) as Record<string, unknown>;
+  if (error !== undefined && !("code" in rest)) rest["error"] = error; // beside the flat members it is ours alone
   if (Array.isArray(rest["data"])) rest["data"] = rest["data"].toSorted((a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1));
   return rest;
 }
 
-/** serde's sentence after its prefix, and a parser's inside a rule, are not ours to copy. */
-function withoutParserWords(message: string): string {
-  return message.startsWith(serdePrefix) ? serdePrefix : message.replace(/(must be a valid JSON object string: ).*/, "$1");
+/** serde's sentence after its prefix, and a parser's inside a rule, are not ours to copy; in any `message` or `error` of a body. */
+function withoutParserWords(value: unknown): unknown {
+  if (typeof value === "string") {
+    return value.startsWith(serdePrefix) ? serdePrefix : value.replace(/(must be a valid JSON object string: ).*/, "$1");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const said = (name: string) => name === "message" || name === "error";
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, said(name) ? withoutParserWords(each) : each]));
 }
 
 function comparableEvent(event: string): unknown {
-  if (!event.startsWith("data: {")) return event.replaceAll(uuid, "<uuid>");
-  return masked(unquotedIds(event.slice("data: ".length)));
+  const [, name, data] = /^(?:event: ([^\n]+)\n)?data: (\{[^]*)$/.exec(event) ?? [];
+  if (data === undefined) return event.replaceAll(uuid, "<uuid>");
+  return name === undefined ? masked(unquotedIds(data)) : { event: name, data: masked(unquotedIds(data)) };
 }
 
 /** Events of each choice in their order, one choice after the other; the rest stays where it is. */
@@ -55,17 +61,29 @@ function unquotedIds(text: string): string {
 }
 
 function masked(json: string): unknown {
-  return maskedValue(parseJson(json.replaceAll(uuid, "<uuid>")), "");
+  return maskedValue(parseJson(json.replaceAll(uuid, "<uuid>").replaceAll(namedHex, "$1_<hex>")), "");
 }
 
-const times = new Set(["created", "request_received_ms", "prefill_wait_time_ms", "prefill_time_ms", "ttft_ms", "total_time_ms"]);
+const times = new Set([
+  "created",
+  "created_at",
+  "completed_at",
+  "request_received_ms",
+  "prefill_wait_time_ms",
+  "prefill_time_ms",
+  "ttft_ms",
+  "total_time_ms",
+]);
 const ids = new Set(["prefill_worker_id", "decode_worker_id", "instance_id"]);
+/** Of a list whose order is chance. */
+const places = new Set(["first_id", "last_id"]);
 /** How a worker can be reached is its own affair: those of the recording were Dynamo's, ours are ours. */
 const workersOwn = new Set(["transport", "device_type", "request_plane_codec"]);
 
 function maskedValue(value: JsonValue, key: string): unknown {
-  if (times.has(key)) return 0;
+  if (times.has(key) && value !== null) return typeof value === "string" ? "<time>" : 0;
   if (ids.has(key)) return "<u64>";
+  if (places.has(key)) return "<id>";
   if (key === "mdc_sum") return "<mdc_sum>";
   if (typeof value === "number") return Math.fround(value);
   if (Array.isArray(value)) return value.map((item) => maskedValue(item, ""));

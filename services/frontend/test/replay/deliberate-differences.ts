@@ -8,18 +8,27 @@
 //    8  arguments given as a string are quoted twice    the object in the string
 //   11  200 with an empty id for a stream without items 500, or an error event
 //   12  alternatives of log probabilities not cut       as many as were asked for
+//   14  /v1/responses drops thoughts; counts of a prompt are guesses; /v1/messages refuses url images     told; real; taken
 //   16  EF BF BD as the bytes of half a character       the token's own bytes
 //   17  glm's arguments are lost at line breaks         read
+//   18  embeddings pass only as base64 asked as base64  numbers and base64, whichever the worker gives
+//   19  text/plain for a body of /v1/messages that is no JSON      an error in Anthropic's form, which its SDKs read
+//   20  thinking_mode is left out where /v1/messages switches thinking on      all names of the switch, as for a chat
 //
 // Values are those of comparison.ts.
 
 export interface Difference {
   readonly cases: RegExp;
   readonly fault: number;
-  /** Our answer, made of theirs. */
-  readonly expected: (theirs: Value) => Value;
-  /** Ours refuses before the worker is asked. */
-  readonly notSent?: boolean;
+  /** Our answer, made of theirs and of the requests that their worker got. Several that fit one case follow each other. */
+  readonly expected?: (theirs: Value, work: readonly Work[]) => Value;
+  /** What our worker gets, made of what theirs got; "nothing": ours refuses before; "anything": theirs refused. */
+  readonly work?: "nothing" | "anything" | ((theirs: readonly Work[]) => Value);
+}
+
+/** A request as a worker got it. */
+export interface Work {
+  readonly request: unknown;
 }
 
 type Value = unknown;
@@ -28,7 +37,7 @@ type Members = Readonly<Record<string, Value>>;
 const plus = "tried to use + operator on unsupported types string and";
 
 export const deliberateDifferences: readonly Difference[] = [
-  told(/^(chat|cmpl|text)\.valueerr/, "ValueError: bad value here"),
+  told(/^(chat|cmpl|text|resp|anth)\.valueerr/, "ValueError: bad value here"),
   told(/^chat\.midvalue/, "ValueError: mid bad"),
   told(/^ctx\.ids_range$/, "token id 99999999 is outside the vocabulary of 151665 tokens"),
   told(/^req\.emptyparts$|^img\.texttmpl$/, `${plus} sequence`),
@@ -44,7 +53,11 @@ export const deliberateDifferences: readonly Difference[] = [
   tooLong(/^ctx\.exact$/, 64),
   tooLong(/^(req\.toolong|ctx\.stream_toolong)$/, 130),
   { cases: /^text\.ttool$/, fault: 3, expected: (theirs) => mapped(theirs, withJoinedCall) },
-  { cases: /^(chat|text)\.empty$/, fault: 11, expected: () => refusal(500, "Internal server error", { details: { backend_status: 500 } }) },
+  {
+    cases: /^(chat|text|resp)\.empty$/,
+    fault: 11,
+    expected: () => refusal(500, "Internal server error", { details: { backend_status: 500 } }),
+  },
   {
     cases: /^(chat|text)\.empty\.stream$/,
     fault: 11,
@@ -54,6 +67,17 @@ export const deliberateDifferences: readonly Difference[] = [
       events: [{ error: { message: "Internal server error", type: "internal_server_error", code: 500 } }, "data: [DONE]"],
     }),
   },
+  { cases: /^resp\.empty\.stream$/, fault: 11, expected: (theirs) => withFailedResponse(theirs as StreamAnswer) },
+  { cases: /^resp\.think$/, fault: 14, expected: (theirs) => mapped(theirs, withReasoningItem) },
+  { cases: /^resp\.think\.stream$/, fault: 14, expected: (theirs) => withReasoningEvents(theirs as StreamAnswer) },
+  { cases: /^resp\.input_tokens$/, fault: 14, expected: (theirs) => mapped(theirs, withMember("input_tokens", 130)) },
+  { cases: /^anth\.count$/, fault: 14, expected: (theirs) => mapped(theirs, withMember("input_tokens", 33)) },
+  { cases: /^anth\..*stream$/, fault: 14, expected: (theirs, work) => withPromptLength(theirs as StreamAnswer, work) },
+  { cases: /^anth\.img$/, fault: 14, expected: () => helloMessage(28), work: "anything" },
+  { cases: /^anth\.img_url$/, fault: 14, expected: () => helloMessage(25), work: "anything" },
+  { cases: /^emb\.(basic|dims)$/, fault: 18, expected: () => embedding([0.5, -0.25, 1]) },
+  { cases: /^anth\.syntax$/, fault: 19, expected: () => unreadableMessage },
+  { cases: /^anth\.think(\.stream)?$/, fault: 20, work: (theirs) => mapped(theirs, withThinkingMode) },
   {
     cases: /^tool\.hermes\.hermesbad(\.stream)?$/,
     fault: 6,
@@ -83,7 +107,7 @@ function told(cases: RegExp, cause: string): Difference {
 
 function tooLong(cases: RegExp, tokens: number): Difference {
   const sentence = `This model's maximum context length is 64 tokens. However, your messages resulted in ${tokens} tokens. Please reduce the length of the messages.`;
-  return { cases, fault: 2, expected: () => refusal(400, sentence), notSent: true };
+  return { cases, fault: 2, expected: () => refusal(400, sentence), work: "nothing" };
 }
 
 function refusal(status: number, message: string, more: Members = {}): Value {
@@ -127,6 +151,91 @@ function withTaggedCall(value: Value): Value {
 
 interface StreamAnswer {
   readonly events: readonly Members[];
+}
+
+/** An event with a name. */
+interface NamedEvent {
+  readonly event: string;
+  readonly data: Members;
+}
+
+function withFailedResponse(theirs: StreamAnswer): Value {
+  const [created, begun] = theirs.events as unknown as readonly NamedEvent[];
+  const error = { code: "server_error", message: "Internal server error" };
+  const response = { ...(begun!.data["response"] as Members), status: "failed", error };
+  const failed = { event: "response.failed", data: { type: "response.failed", sequence_number: 2, response } };
+  return { ...theirs, events: [created, begun, failed, "data: [DONE]"] };
+}
+
+const thought = ["\n", "Let", " me", " think", " about", " Paris", ".\n"];
+const thoughtPart = { type: "reasoning_text", text: thought.join("") };
+const thoughtItem = { type: "reasoning", id: "rs_<hex>", status: "completed", summary: [], content: [thoughtPart] };
+
+function withReasoningItem(value: Value): Value {
+  return isMembers(value) && Array.isArray(value["output"]) && value["output"].length > 0
+    ? { ...value, output: [thoughtItem, ...(value["output"] as Value[])] }
+    : value;
+}
+
+/** The events of the item after the two that open the stream; all others move up. */
+function withReasoningEvents(theirs: StreamAnswer): Value {
+  const [created, begun, ...rest] = theirs.events as unknown as readonly NamedEvent[];
+  const place = { item_id: "rs_<hex>", output_index: 0, content_index: 0 };
+  const told: [type: string, members: Members][] = [
+    ["response.output_item.added", { output_index: 0, item: { ...thoughtItem, status: "in_progress", content: [] } }],
+    ["response.content_part.added", { ...place, part: { type: "reasoning_text", text: "" } }],
+    ...thought.map((delta): [string, Members] => ["response.reasoning_text.delta", { ...place, delta }]),
+    ["response.reasoning_text.done", { ...place, text: thoughtPart.text }],
+    ["response.content_part.done", { ...place, part: thoughtPart }],
+    ["response.output_item.done", { output_index: 0, item: thoughtItem }],
+  ];
+  const ours = told.map(([type, members]) => ({ event: type, data: { type, ...members } }));
+  const later = rest.map((event) => (isMembers(event) ? mapped(event, withLaterIndex) : event));
+  const events = [created, begun, ...ours, ...later.map((event) => mapped(event, withReasoningItem))] as readonly Value[];
+  return { ...theirs, events: events.map((event, at) => mapped(event, numbered(at))) };
+}
+
+function withLaterIndex(value: Value): Value {
+  return isMembers(value) && value["output_index"] === 0 ? { ...value, output_index: 1 } : value;
+}
+
+function numbered(sequence: number): (value: Value) => Value {
+  return (value) => (isMembers(value) && String(value["type"]).startsWith("response.") ? { ...value, sequence_number: sequence } : value);
+}
+
+function withMember(name: string, written: Value): (value: Value) => Value {
+  return (value) => (isMembers(value) && name in value ? { ...value, [name]: written } : value);
+}
+
+/** `message_start` tells as many tokens as the worker gets. */
+function withPromptLength(theirs: StreamAnswer, [work]: readonly Work[]): Value {
+  const length = (work!.request as { token_ids: Members }).token_ids["length"];
+  const [start, ...rest] = theirs.events;
+  return { ...theirs, events: [mapped(start, withMember("input_tokens", length)), ...rest] };
+}
+
+function helloMessage(promptTokens: number): Value {
+  const usage = { input_tokens: promptTokens, output_tokens: 9, cache_creation_input_tokens: 0 };
+  const content = [{ type: "text", text: "Hello, world! How are you today?" }];
+  const stop = { stop_reason: "end_turn", stop_sequence: null };
+  const body = { id: "msg_<hex>", type: "message", role: "assistant", content, model: "test/vl", ...stop, usage };
+  return { status: 200, contentType: "application/json", body };
+}
+
+function embedding(vector: readonly number[]): Value {
+  const data = [{ object: "embedding", index: 0, embedding: vector }];
+  const usage = { prompt_tokens: 3, total_tokens: 3 };
+  return { status: 200, contentType: "application/json", body: { object: "list", data, model: "test/embed", usage } };
+}
+
+const unreadableMessage: Value = {
+  status: 400,
+  contentType: "application/json",
+  body: { type: "error", error: { type: "invalid_request_error", message: "Failed to deserialize the JSON body into the target type: " } },
+};
+
+function withThinkingMode(value: Value): Value {
+  return isMembers(value) && value["truncate_history_thinking"] === false ? { ...value, thinking_mode: "enabled" } : value;
 }
 
 function withTaggedStream(theirs: StreamAnswer): Value {

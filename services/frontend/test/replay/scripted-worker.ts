@@ -68,7 +68,7 @@ export class ScriptedWorker {
 
   #script(request: Item): readonly Step[] {
     const prompt = Array.isArray(request["token_ids"])
-      ? this.#tokenizer.decode(request["token_ids"] as number[], { skip_special_tokens: false })
+      ? this.#tokenizer.decode(request["token_ids"].flat() as number[], { skip_special_tokens: false })
       : JSON.stringify(request);
     const name = /script:(\w+)/.exec(prompt)?.[1] ?? "default";
     return scripts[name] ?? scripts["default"]!;

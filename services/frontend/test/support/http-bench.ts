@@ -54,6 +54,7 @@ export class HttpBench {
         requestLimits: { imagesMax: 1, promptsMax: 1, dataUrlLengthMax: 10, allowInternalUrls: false },
         hints: { metadataPrefix: "x-dynamo-meta-", nvext: true },
         reasoningField: "reasoning_content",
+        anthropicApi: true,
         stream: { keepAliveMs: 0, forceUsage: false },
         modelList: { listInternal: false, contextWindow: undefined, maxOutputTokens: undefined },
         ...changes,
