@@ -5,8 +5,6 @@ const integration = ["packages/*/test/**/*.test.ts", "services/*/test/**/*.test.
 
 /** Of the projects that start processes: logs of a failed test, servers and wheels installed before the first test. */
 const withProcesses = {
-  // Real servers on two shared cores: a process that got no CPU for seconds is no fault of what is tested. What fails twice is one.
-  retry: 1,
   setupFiles: ["./packages/testkit/src/vitest-setup.ts"],
   globalSetup: ["./packages/testkit/src/vitest-global-setup.ts"],
 };

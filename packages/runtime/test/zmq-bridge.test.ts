@@ -65,12 +65,16 @@ class ScriptedPublisher implements AsyncDisposable {
     await this.#socket.send(frames);
   }
 
-  close(): void {
+  /** Resolves when the port is free again: libzmq closes a listener on a thread of its own, some time after `close` has returned. */
+  async leave(): Promise<void> {
+    const freed = new Promise<void>((resolve) => this.#socket.events.on("close", () => resolve()));
+    await this.#socket.unbind(this.endpoint);
+    await freed;
     this.#socket.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
+    this.#socket.close();
   }
 }
 
@@ -139,7 +143,7 @@ it("hears a publisher that was away again and says that something may be missing
   await using bridged = bridgeTo(where);
   bridged.bridge.follow(publisherId, publisher.endpoint);
   await bridged.bridge.connected();
-  publisher.close();
+  await publisher.leave();
   await publisher.bindAgain();
   await expect.poll(() => bridged.lost.length, reached).toBe(2);
   await publisher.publish("a");

@@ -7,7 +7,7 @@
 // G1  libzmq dials again by itself until the first connection stands and after a lost one, but not after a message beyond `maxMessageSize`
 //     (libzmq 4.3, seen): so a socket that lost its peer is replaced by a new one.
 // I1  A message larger than `messageBytesMax` is never delivered.
-// I2  After `close` nothing fires.
+// I2  After `close` nothing fires. A socket that was replaced says nothing more either: libzmq may have dialled again before it was closed.
 import type { Subscriber } from "zeromq";
 import { Backoff } from "../flow/index.ts";
 
@@ -63,7 +63,7 @@ export class ZmqSubscription {
       heartbeatTimeout: heartbeatMs.timeout,
     });
     this.#socket = socket;
-    socket.events.on("handshake", () => this.#connected());
+    socket.events.on("handshake", () => this.#connected(socket));
     socket.events.on("disconnect", () => void this.#replace(socket));
     socket.subscribe(this.#topic);
     try {
@@ -75,9 +75,10 @@ export class ZmqSubscription {
     void this.#receive(socket);
   }
 
-  #connected(): void {
+  #connected(socket: Subscriber): void {
+    if (this.#closing.signal.aborted || socket !== this.#socket) return;
     this.#backoff.reset();
-    if (!this.#closing.signal.aborted) this.#listener.connected();
+    this.#listener.connected();
   }
 
   async #replace(lost: Subscriber): Promise<void> {
