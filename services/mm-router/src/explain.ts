@@ -10,9 +10,10 @@ import type { Handler } from "@mm-router/runtime";
 import { z } from "zod";
 import { lethalRequest } from "./lethal-request.ts";
 import { type ReceivedRequest, readRequest } from "./received-request.ts";
-import { type DegradeReason, degradeReasons } from "./routing/degrade.ts";
+import { type DegradeReason, degradeReasons, type Quality, qualityKinds, reasonOf } from "./routing/degrade.ts";
 import type { KvRouter } from "./routing/kv-router.ts";
-import type { PlanGroup, RoutingPlan } from "./routing/routing-plan.ts";
+import { type PlanGroup, qualityOf, type RoutingPlan } from "./routing/routing-plan.ts";
+import type { Worker } from "./workers/worker.ts";
 
 export const explainEndpoint = "explain";
 
@@ -32,7 +33,8 @@ const kind = z.object({
   blocks: count,
   /** Their hashes, in decimal digits: what the workers publish as `tokens_hash` once they hold them. */
   block_hashes: z.array(z.string()),
-  quality: z.enum(["exact", "degraded"]),
+  /** Of these blocks, whatever the index says. */
+  quality: z.enum(qualityKinds),
   degraded: z.array(reason),
   /** Who named the images: the request, or this router for want of names; null for pixels, URLs and text. */
   names_images: z.enum(["request", "router"]).nullable(),
@@ -61,6 +63,8 @@ const schema = z.object({
   candidates: z.array(candidate),
   /** null: nobody would get the request. */
   choice: rank.nullable(),
+  /** How sure the choice is, and why no more; null without one. */
+  decision: z.object({ quality: z.enum(qualityKinds), reason: reason.nullable() }).nullable(),
   /** The ranks of the lowest cost. */
   ties: z.array(rank),
   /** Why the request would be refused by this router. */
@@ -92,19 +96,21 @@ export function explanationOf(request: ReceivedRequest, plan: RoutingPlan): Expl
   };
 }
 
-type ExplainedChoice = Pick<Explanation, "candidates" | "choice" | "ties" | "refusal">;
+type ExplainedChoice = Pick<Explanation, "candidates" | "choice" | "decision" | "ties" | "refusal">;
 
 function explainedChoice(request: ReceivedRequest, plan: RoutingPlan): ExplainedChoice {
   try {
     const decision = plan.explain();
     if (decision === undefined) return refused("no worker serves this model");
     const { chosen, ranks, ties } = decision;
-    const worker = plan.groups.flatMap(({ workers }) => workers).find(({ instanceId }) => instanceId === chosen.worker.workerId)!; // one of them
+    const isChosen = (worker: Worker) => worker.instanceId === chosen.worker.workerId;
+    const group = plan.groups.find(({ workers }) => workers.some(isChosen))!; // one of them
     return {
       candidates: ranks.map(explainedRank),
       choice: nameOf(chosen.worker),
+      decision: explainedDecision(qualityOf(group)),
       ties: ties.map((tied) => nameOf(tied.worker)),
-      refusal: lethalRequest(request, worker)?.message ?? null,
+      refusal: lethalRequest(request, group.workers.find(isChosen)!)?.message ?? null,
     };
   } catch (error) {
     if (error instanceof AppError) return refused(error.message);
@@ -112,12 +118,18 @@ function explainedChoice(request: ReceivedRequest, plan: RoutingPlan): Explained
   }
 }
 
+function explainedDecision(quality: Quality): Explanation["decision"] {
+  const why = reasonOf(quality);
+  return { quality: quality.kind, reason: why === undefined ? null : { reason: why, meaning: degradeReasons[why] } };
+}
+
 function refused(refusal: string): ExplainedChoice {
-  return { candidates: [], choice: null, ties: [], refusal };
+  return { candidates: [], choice: null, decision: null, ties: [], refusal };
 }
 
 function explainedKind({ givenHashes }: ReceivedRequest, { workers, prompt, index }: PlanGroup): ExplainedKind {
-  const { islTokens, blockHashes, degraded, mmHashes, refusal } = prompt;
+  const { islTokens, blockHashes, quality, mmHashes, refusal } = prompt;
+  const degraded = reasonOf(quality);
   const takesNames = givenHashes !== undefined && workers[0]?.dialect.readsMmHashes === true;
   const missing = index?.degraded ?? [];
   const asked = index?.tookMs !== undefined;
@@ -128,7 +140,7 @@ function explainedKind({ givenHashes }: ReceivedRequest, { workers, prompt, inde
     routing_tokens: islTokens,
     blocks: blockHashes.length,
     block_hashes: Array.from(blockHashes, String),
-    quality: degraded === undefined ? "exact" : "degraded",
+    quality: quality.kind,
     degraded: reasonsOf(degraded === undefined ? [] : [degraded]),
     names_images: mmHashes !== undefined ? "router" : takesNames ? "request" : null,
     refusal: refusal?.message ?? null,

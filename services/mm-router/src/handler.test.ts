@@ -4,13 +4,16 @@ import { type Call, createMetrics, ManualClock, notTaken, type ResponseStream, S
 import { describe, expect, it } from "vitest";
 import { createHandler } from "./handler.ts";
 import { routerMetrics } from "./metrics.ts";
+import type { Quality } from "./routing/degrade.ts";
 import type { RoutingPlan } from "./routing/routing-plan.ts";
 import { frameOf, idOf, keepingLog, KeepingSink, streamOf, tokensFrame, workerOfRelease } from "./testing.ts";
 
 type Answer = (call: Call) => ResponseStream | Promise<ResponseStream>;
 
 /** A handler in front of one scripted worker per answer, tried in their order. */
-function handlerOf(answers: Answer[], release = "1.4.2") {
+const timeout: Quality = { kind: "degraded", reason: "timeout" };
+
+function handlerOf(answers: Answer[], release = "1.4.2", quality: Quality = timeout) {
   const calls: { instanceId: bigint; call: Call }[] = [];
   const books = { booked: 0, prefillDone: 0, freed: 0 };
   const log = keepingLog();
@@ -21,7 +24,7 @@ function handlerOf(answers: Answer[], release = "1.4.2") {
       const worker = workers.find(({ instanceId }) => !refused.has(instanceId));
       if (worker === undefined) return undefined;
       books.booked++;
-      return { worker, dpRank: 0, prompt: { islTokens: 3, blockHashes: new BigUint64Array(1) }, booking };
+      return { worker, dpRank: 0, prompt: { islTokens: 3, blockHashes: new BigUint64Array(1) }, quality, booking };
     },
   } as RoutingPlan;
   const metrics = createMetrics({ processMetrics: false });
@@ -67,6 +70,25 @@ describe("the handler", () => {
     expect(sink.writes).toEqual([[tokensFrame(1)], [tokensFrame(2), tokensFrame(3)]]);
     expect(books).toEqual({ booked: 1, prefillDone: 1, freed: 1 });
     expect(outcome()).toEqual(["ended"]);
+  });
+
+  it("says how sure it was: to the log, to whoever counts, and to the client that asks for it before all data", async () => {
+    const { run, sink, log, metrics } = handlerOf([ends, ends]);
+    await run();
+    expect(sink.items).toEqual([]);
+    await run('{"token_ids":[1,2,3],"annotations":["formatted_prompt","routing_quality"]}');
+    expect(sink.items).toEqual([{ event: "routing_quality", comment: ['{"quality":"degraded","reason":"timeout"}'] }]);
+    expect(log.lines.filter(({ msg }) => msg === "request done").map(({ facts: { quality, reason } }) => [quality, reason])).toEqual([
+      ["degraded", "timeout"],
+      ["degraded", "timeout"],
+    ]);
+    const text = await metrics.text();
+    for (const [quality, count] of [
+      ["exact", 0],
+      ["degraded", 2],
+      ["fallback", 0],
+    ])
+      expect(text).toContain(`mm_router_decisions_total{quality="${quality}"} ${count}`);
   });
 
   it("goes to the next worker while a request is not taken, each booking ended once", async () => {

@@ -21,10 +21,12 @@ import {
 import { forwardedBody } from "./forwarded-request.ts";
 import { lethalRequest } from "./lethal-request.ts";
 import type { Outcome, RouterMetrics } from "./metrics.ts";
+import { asksForQuality, qualityItem } from "./quality-annotation.ts";
 import { objectBytes, type ReceivedRequest, readRequest } from "./received-request.ts";
 import { RequestLog } from "./request-log.ts";
 import { ActiveLoad } from "./routing/active-load.ts";
 import type { KvRouter } from "./routing/kv-router.ts";
+import type { Quality } from "./routing/degrade.ts";
 import { relay, type RelayEnd } from "./routing/relay.ts";
 import type { Choice, RoutingPlan } from "./routing/routing-plan.ts";
 
@@ -43,7 +45,8 @@ export function createHandler(deps: HandlerDeps): Handler {
       const request = readRequest(incoming);
       record.received(request);
       const plan = await deps.router.plan(request, incoming.signal);
-      const { stream, load } = await firstTaker(plan, { incoming, request, record }, deps);
+      const { stream, load, quality } = await firstTaker(plan, { incoming, request, record }, deps);
+      if (asksForQuality(request)) await sink.item(qualityItem(quality));
       const onItems = (count: number) => {
         if (load.received(count) === "first") record.firstToken();
       };
@@ -65,6 +68,7 @@ interface Story {
 
 interface Taken {
   readonly stream: ResponseStream;
+  readonly quality: Quality;
   readonly load: ActiveLoad;
 }
 
@@ -80,7 +84,7 @@ async function firstTaker(plan: RoutingPlan, { incoming, request, record }: Stor
       const lethal = lethalRequest(request, choice.worker);
       if (lethal !== undefined) throw lethal;
       record.chosen(choice);
-      return { stream: await send(choice, incoming, request, deps), load };
+      return { stream: await send(choice, incoming, request, deps), load, quality: choice.quality };
     } catch (error) {
       leave(load, incoming.signal);
       if (!isNotTaken(error)) throw error;

@@ -1,7 +1,7 @@
 // What this process counts. Requests, durations and streams as such are counted by the runtime (dynamo_component_*).
 import type { Metrics } from "@mm-router/runtime";
 import type { ImageMetrics } from "./multimodal/index.ts";
-import { type DegradeReason, degradeReasons } from "./routing/degrade.ts";
+import { type DegradeReason, degradeReasons, type Quality, qualityKinds } from "./routing/degrade.ts";
 
 /** How a request went: `ended` well; the others say whose doing it was. */
 export type Outcome = "ended" | "worker_failed" | "worker_lost" | "client_closed" | "refused" | "not_taken" | "error";
@@ -12,7 +12,7 @@ export interface RouterMetrics {
   /** A worker did not take a request; it went to the next one. */
   retried(): void;
   /** A worker was chosen `seconds` after the request came. */
-  chosen(seconds: number, blocks: { asked: number; held: number }): void;
+  chosen(seconds: number, quality: Quality, blocks: { asked: number; held: number }): void;
   firstToken(seconds: number): void;
   workers(count: number): void;
 }
@@ -24,6 +24,7 @@ const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 export function routerMetrics(metrics: Metrics): RouterMetrics {
   const requests = metrics.counter("mm_router_requests_total", "Requests by how they ended", ["outcome"]);
   const degraded = metrics.counter("mm_router_degraded_total", "Requests routed on less than everything, by reason", ["reason"]);
+  const decisions = metrics.counter("mm_router_decisions_total", "Choices of a worker, by how sure the prompt's blocks were", ["quality"]);
   const retries = metrics.counter("mm_router_retries_total", "Requests that a worker did not take and that went to the next one");
   const blocksAsked = metrics.counter("mm_router_blocks_total", "Full blocks of routed prompts");
   const blocksHeld = metrics.counter("mm_router_overlap_blocks_total", "Blocks of routed prompts that the chosen worker already held");
@@ -31,11 +32,13 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
   const firstToken = metrics.histogram("mm_router_time_to_first_token_seconds", "From arrival to the first tokens", firstTokenBuckets);
   const workers = metrics.gauge("mm_router_workers", "Live workers");
   for (const reason of Object.keys(degradeReasons)) degraded.inc({ reason }, 0); // so that an increase from nothing is seen
+  for (const quality of qualityKinds) decisions.inc({ quality }, 0);
   return {
     finished: (outcome) => requests.inc({ outcome }),
     degraded: (reason) => degraded.inc({ reason }),
     retried: () => retries.inc(),
-    chosen(seconds, { asked, held }) {
+    chosen(seconds, quality, { asked, held }) {
+      decisions.inc({ quality: quality.kind });
       routing.observe(seconds);
       blocksAsked.inc(asked);
       blocksHeld.inc(held);

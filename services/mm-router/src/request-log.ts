@@ -3,6 +3,7 @@ import { hexOf, toAppError } from "@mm-router/protocol";
 import type { Clock, Logger } from "@mm-router/runtime";
 import type { Outcome, RouterMetrics } from "./metrics.ts";
 import type { ReceivedRequest } from "./received-request.ts";
+import { reasonOf } from "./routing/degrade.ts";
 import type { Choice } from "./routing/routing-plan.ts";
 
 export interface RequestLogDeps {
@@ -28,18 +29,19 @@ export class RequestLog {
     if (givenHashes !== undefined) this.facts["identity"] = "given";
   }
 
-  chosen({ worker, dpRank, prompt, booking }: Choice): void {
+  chosen({ worker, dpRank, prompt, quality, booking }: Choice): void {
     const elapsed = this.elapsedMs();
     Object.assign(this.facts, {
       instance_id: hexOf(worker.instanceId),
       dp_rank: dpRank,
       isl_tokens: prompt.islTokens,
       overlap_blocks: booking.overlapBlocks,
-      reason: prompt.degraded,
+      quality: quality.kind,
+      reason: reasonOf(quality),
       routing_ms: elapsed,
     });
     if (prompt.mmHashes !== undefined) this.facts["identity"] = "ours";
-    this.deps.metrics.chosen(elapsed / 1000, { asked: prompt.blockHashes.length, held: booking.overlapBlocks });
+    this.deps.metrics.chosen(elapsed / 1000, quality, { asked: prompt.blockHashes.length, held: booking.overlapBlocks });
   }
 
   retried(): void {

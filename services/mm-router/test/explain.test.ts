@@ -23,7 +23,7 @@ describe("an explanation", () => {
     const { metrics } = await cell.router();
     const explanations = [await cell.explanation(textRequest(70)), await cell.explanation(textRequest(70))];
     for (const explanation of explanations) {
-      expect(explanation).toMatchObject({ prompt_tokens: 70, images: 0, refusal: null });
+      expect(explanation).toMatchObject({ prompt_tokens: 70, images: 0, refusal: null, decision: { quality: "exact", reason: null } });
       expect(explanation.choice).toEqual({ worker_id: `${second.instanceId}`, dp_rank: 0 });
       expect(explanation.ties).toEqual([explanation.choice]);
       expect(explanation.kinds).toMatchObject([{ releases: ["1.4"], routing_tokens: 70, blocks: 2, quality: "exact" }]);
@@ -78,6 +78,7 @@ describe("an explanation", () => {
     const good = await cell.explanation(withImage(dataUrl(solidPng(56, 56, 0xff0000))));
     expect(good.images).toBe(1);
     expect(good.kinds[0]).toMatchObject({ quality: "exact", names_images: "router", routing_tokens: 47, blocks: 1 });
+    expect(good.decision).toMatchObject({ quality: "fallback", reason: { reason: "index-missing" } });
     expect(good.kinds[0]?.index).toMatchObject({ asked: false, answered: false, took_ms: null, degraded: [{ reason: "index-missing" }] });
     const bad = await cell.explanation(withImage("data:image/png;base64,AAAA"));
     expect(bad.kinds[0]).toMatchObject({ quality: "degraded", degraded: [{ meaning: expect.any(String) }] });

@@ -51,6 +51,13 @@ export async function chatStreamed(
   };
 }
 
+/** The first event of a stream that is no data, asked for by an annotation; undefined when data comes first. */
+export async function annotated(url: string, model: string, content: ChatContent, annotation: string): Promise<string | undefined> {
+  const response = await post(url, { ...bodyOf(model, content, {}), stream: true, nvext: { annotations: [annotation] } }, {});
+  const [first] = (await response.text()).split("\n\n");
+  return first?.startsWith("data: ") ? undefined : first;
+}
+
 interface Chunk {
   readonly choices?: readonly { readonly delta: { readonly content?: string | null }; readonly finish_reason?: string | null }[];
   readonly usage?: ChatAnswer["usage"] | null;

@@ -5,7 +5,7 @@ import { dataUrl, type DynamoWorker, goldenPath, type HttpFrontend, publicModel,
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Cell, CellOf } from "../harness/cell.ts";
-import { type ChatAnswer, type ChatContent, chat, chatStreamed } from "../harness/chat.ts";
+import { annotated, type ChatAnswer, type ChatContent, chat, chatStreamed } from "../harness/chat.ts";
 import { blocksIn, untilIndexed } from "../harness/index-view.ts";
 import { pictureTokens, uniquePicture } from "../harness/pictures.ts";
 import { uniquePrompt } from "../harness/prompts.ts";
@@ -53,6 +53,14 @@ export function routedImagesSuite(title: string, cell: CellOf, frontendOf: (cell
       const seen = callsPerImage(workers);
       for (let i = 0; i < 3; i++) await ask([{ type: "text", text }, imagePart(dataUrl(uniquePicture()))]);
       expect(new Set([...callsPerImage(workers, seen).values()].flat())).toEqual(new Set([holder]));
+    });
+
+    it("tells a client that asks how sure its routing was, before all data", async () => {
+      const { release } = cell();
+      const content = [imagePart(dataUrl(uniquePicture())), { type: "text", text: "What is this?" }] as const;
+      const event = await annotated(frontendOf(cell()).url, publicModel, content, "routing_quality");
+      const quality = release === "0.9.1" ? '{"quality":"degraded","reason":"no-image-events"}' : '{"quality":"exact"}';
+      expect(event).toBe(`event: routing_quality\n: ${quality}`);
     });
 
     it("takes several images of several kinds in one request, streamed", async () => {

@@ -35,6 +35,7 @@ function tableOf(changes: Partial<Explanation> = {}, chat: Partial<ExplainedChat
     kinds: [kind],
     candidates: [rank("8328741188661731593", 0, 25.875), rank("8328741188661731594", 12, 13.875)],
     choice: chosen,
+    decision: { quality: "exact", reason: null },
     ties: [chosen],
     refusal: null,
     ...changes,
@@ -55,7 +56,7 @@ describe("the table of an explanation", () => {
       "  8328741188661731593     0        0               0              0          13         0  25.88",
       "* 8328741188661731594     0       12               0              0          13         0  13.88",
       "",
-      "choice   8328741188661731594 rank 0",
+      "choice   8328741188661731594 rank 0, exact",
       "",
     ]);
   });
@@ -63,6 +64,7 @@ describe("the table of an explanation", () => {
   it("says in words what was not known", () => {
     const missing = [{ reason: "index-late", meaning: "it is overloaded" }];
     const lines = tableOf({
+      decision: { quality: "fallback", reason: missing[0]! },
       kinds: [
         {
           ...kind,
@@ -78,15 +80,16 @@ describe("the table of an explanation", () => {
       "index    gave no answer after 100.0 ms",
       "         index-late: it is overloaded",
     ]);
+    expect(lines.at(-2)).toBe("choice   8328741188661731594 rank 0, fallback (index-late)");
   });
 
   it("tells ties, refusals and that nobody is there", () => {
     const last = (lines: string[]) => lines.at(-2);
     expect(last(tableOf({ ties: [chosen, { ...chosen, worker_id: "1" }] }))).toBe(
-      "choice   8328741188661731594 rank 0, of 2 that cost the same",
+      "choice   8328741188661731594 rank 0, exact, of 2 that cost the same",
     );
-    expect(last(tableOf({ refusal: "too long" }))).toBe("choice   8328741188661731594 rank 0, but it would be refused: too long");
-    expect(last(tableOf({ candidates: [], choice: null, refusal: "no worker serves this model" }))).toBe(
+    expect(last(tableOf({ refusal: "too long" }))).toBe("choice   8328741188661731594 rank 0, exact, but it would be refused: too long");
+    expect(last(tableOf({ candidates: [], choice: null, decision: null, refusal: "no worker serves this model" }))).toBe(
       "choice   none: no worker serves this model",
     );
   });

@@ -8,7 +8,7 @@
 //     worker               rank  overlap  prefill tokens  decode blocks  new blocks  requests   cost
 //   * 8328741188661731594     0       12               0              0          13         0  13.88
 //
-//   choice   8328741188661731594 rank 0
+//   choice   8328741188661731594 rank 0, exact
 import type { ExplainedKind, Explanation } from "@mm-router/mm-router";
 
 export interface ExplainedChat {
@@ -82,9 +82,10 @@ function rankLines({ candidates, choice }: Explanation): string[] {
   return [`  ${line(heads)}`, ...rows.map((row, index) => `${isChosen(index) ? "*" : " "} ${line(row)}`)];
 }
 
-function choiceText({ choice, ties, refusal }: Explanation): string {
+function choiceText({ choice, decision, ties, refusal }: Explanation): string {
   if (choice === null) return `none: ${refusal ?? "nobody is there"}`;
-  const name = `${choice.worker_id} rank ${choice.dp_rank}`;
+  const sure = decision === null ? "" : `, ${decision.quality}${decision.reason === null ? "" : ` (${decision.reason.reason})`}`;
+  const name = `${choice.worker_id} rank ${choice.dp_rank}${sure}`;
   const tie = ties.length > 1 ? `, of ${ties.length} that cost the same` : "";
   return refusal === null ? `${name}${tie}` : `${name}${tie}, but it would be refused: ${refusal}`;
 }

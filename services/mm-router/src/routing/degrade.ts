@@ -1,6 +1,11 @@
-// The closed list of reasons why a request was routed on less than everything. None of them fails a request.
-// Those about images are in multimodal/quality.ts; this file adds those about index, workers and routing itself.
-import { type DegradeReason as ImageReason, degradeReasons as imageReasons } from "../multimodal/quality.ts";
+// How sure a routing decision is, and the closed list of reasons why it is not. None of them fails a request.
+//
+//   exact      every block of the prompt was predicted, and the index was asked for all of them
+//   degraded   the same for the blocks before the first image that could not be named or counted
+//   fallback   by load alone
+//
+// Reasons about images are in multimodal/quality.ts; this file adds those about index, workers and routing itself.
+import { type DegradeReason as ImageReason, degradeReasons as imageReasons, exact } from "../multimodal/quality.ts";
 
 /** Reason → what it means and what an operator can do about it. */
 export const routingReasons = {
@@ -13,5 +18,25 @@ export const routingReasons = {
 } as const;
 
 export type DegradeReason = keyof typeof routingReasons | ImageReason;
+
+export type Quality =
+  | { readonly kind: "exact" }
+  | { readonly kind: "degraded"; readonly reason: DegradeReason }
+  | { readonly kind: "fallback"; readonly reason: DegradeReason };
+
+export const qualityKinds = ["exact", "degraded", "fallback"] as const satisfies readonly Quality["kind"][];
+
+export { exact };
+
+/** Of a decision: how sure the prompt's blocks are, unless the index gave nothing to compare them with. */
+export function decisionQuality(prompt: Quality, missing: readonly DegradeReason[]): Quality {
+  const [reason] = missing;
+  return reason === undefined || prompt.kind === "fallback" ? prompt : { kind: "fallback", reason };
+}
+
+/** The reason of what is not exact. */
+export function reasonOf(quality: Quality): DegradeReason | undefined {
+  return quality.kind === "exact" ? undefined : quality.reason;
+}
 
 export const degradeReasons: Readonly<Record<DegradeReason, string>> = { ...routingReasons, ...imageReasons };

@@ -115,7 +115,7 @@ describe("KvRouter", () => {
       dialect: "pad",
       promptTokensMax: 100,
     });
-    expect(choice?.prompt).toMatchObject({ islTokens: 152, mmHashes: ["00000000000000ff"], degraded: "timeout" });
+    expect(choice?.prompt).toMatchObject({ islTokens: 152, mmHashes: ["00000000000000ff"], quality: { reason: "timeout" } });
     expect(asked[0]?.hashes).toEqual([...blockHashes({ tokens: new Uint32Array([1, 2, 3, 4]), blockSize: 4 })]);
     expect(degraded).toEqual(["timeout"]);
   });

@@ -8,7 +8,7 @@ import type { Logger } from "@mm-router/runtime";
 import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import type { WorkerDirectory } from "../workers/worker-directory.ts";
-import type { DegradeReason } from "./degrade.ts";
+import { type DegradeReason, reasonOf } from "./degrade.ts";
 import type { IndexerClient } from "./indexer-client.ts";
 import { formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
 import { type IndexKnowledge, type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
@@ -38,10 +38,11 @@ export class KvRouter {
 
   private async group(request: ReceivedRequest, workers: readonly Worker[], signal: AbortSignal): Promise<PlanGroup> {
     const prompt = await this.prompt(request, workers[0]!, signal); // groups have a member
-    if (prompt.degraded !== undefined) this.deps.onDegraded(prompt.degraded);
+    const reason = reasonOf(prompt.quality);
+    if (reason !== undefined) this.deps.onDegraded(reason);
     if (prompt.refusal) return { workers, prompt, overlap: [] };
     const { overlap, index } = await this.overlap(workers, prompt, signal);
-    for (const reason of index.degraded) this.deps.onDegraded(reason);
+    for (const missing of index.degraded) this.deps.onDegraded(missing);
     return { workers, prompt, overlap, index };
   }
 
@@ -51,7 +52,11 @@ export class KvRouter {
     } catch (error) {
       signal.throwIfAborted();
       this.deps.log.error("image analysis failed", { error });
-      return { islTokens: request.tokenIds.length, blockHashes: new BigUint64Array(), degraded: "analysis-failed" };
+      return {
+        islTokens: request.tokenIds.length,
+        blockHashes: new BigUint64Array(),
+        quality: { kind: "fallback", reason: "analysis-failed" },
+      };
     }
   }
 

@@ -10,14 +10,14 @@ import type { AppError } from "@mm-router/protocol";
 import type { AnalysisInput, ImageAnalyser, ImageModel } from "../multimodal/index.ts";
 import { frontendTokensOf, processorOptionsOf, type ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
-import type { DegradeReason } from "./degrade.ts";
+import { exact, type Quality } from "./degrade.ts";
 
 export interface RoutedPrompt {
   /** What the worker has to compute: every token of the prompt, images expanded as far as that is known. */
   readonly islTokens: number;
   /** Of the full blocks that are sure. */
   readonly blockHashes: BigUint64Array;
-  readonly degraded?: DegradeReason;
+  readonly quality: Quality;
   /** Names that we chose for the images; the worker must be told them. */
   readonly mmHashes?: readonly string[];
   /** Why workers of this kind must not get the request. */
@@ -56,7 +56,8 @@ export async function routedPrompt(
     loraName: form.dialect.hashesLora ? routing.lora_name : undefined,
     cacheNamespace: form.dialect.hashesCacheSalt ? routing.cache_salt : undefined,
   };
-  if (request.images.length === 0) return { islTokens: tokenIds.length, blockHashes: blockHashes({ ...hashed, tokens: tokenIds }) };
+  if (request.images.length === 0)
+    return { islTokens: tokenIds.length, blockHashes: blockHashes({ ...hashed, tokens: tokenIds }), quality: exact };
   const { routingTokens, blockMmInfos, promptTokens, quality, ours, identities, refusal } = await deps.analyser.analyse(
     analysisInput(request, form, deps),
     signal,
@@ -64,7 +65,7 @@ export async function routedPrompt(
   return {
     islTokens: promptTokens,
     blockHashes: blockHashes({ ...hashed, tokens: routingTokens, blockMmInfos }),
-    ...(quality.kind !== "exact" && { degraded: quality.reason }),
+    quality,
     ...(ours && identities && { mmHashes: identities }),
     ...(refusal && { refusal }),
   };

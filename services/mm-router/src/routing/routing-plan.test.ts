@@ -6,7 +6,7 @@ import type { Worker } from "../workers/worker.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
 import { type PlanGroup, RoutingPlan } from "./routing-plan.ts";
 
-const prompt: RoutedPrompt = { islTokens: 8, blockHashes: new BigUint64Array([1n, 2n]) };
+const prompt: RoutedPrompt = { islTokens: 8, blockHashes: new BigUint64Array([1n, 2n]), quality: { kind: "exact" } };
 const refusal = new AppError("image_forbidden", "no", { status: 400 });
 
 function planOf(groups: PlanGroup[], routing: RoutingHints = {}, gone: Worker[] = [], override?: RouterConfigOverride) {
@@ -25,6 +25,26 @@ describe("RoutingPlan", () => {
     expect(choice).toMatchObject({ dpRank: 0, booking: { overlapBlocks: 2 } });
     expect(choice.worker).toBe(workers[1]);
     expect(scheduler.activeRequests).toBe(1);
+  });
+
+  it("is as sure as the prompt's blocks, and not at all where the index gave nothing to compare them with", () => {
+    const degraded = { kind: "degraded", reason: "timeout" } as const;
+    const load = { kind: "fallback", reason: "unknown-family" } as const;
+    const answered = { degraded: [], tookMs: 1 };
+    const late = { degraded: ["index-late" as const], tookMs: 100 };
+    const mixed = { degraded: ["block-size" as const], tookMs: 1 };
+    const cases: [RoutedPrompt["quality"], PlanGroup["index"], object][] = [
+      [{ kind: "exact" }, answered, { kind: "exact" }],
+      [degraded, answered, degraded],
+      [degraded, late, { kind: "fallback", reason: "index-late" }],
+      [load, late, load],
+      [{ kind: "exact" }, mixed, { kind: "exact" }],
+      [{ kind: "exact" }, { degraded: ["block-size"] }, { kind: "fallback", reason: "block-size" }],
+    ];
+    for (const [quality, index, expected] of cases) {
+      const { plan } = planOf([{ workers, prompt: { ...prompt, quality }, overlap: [], ...(index && { index }) }]);
+      expect(plan.choose(new Set())?.quality).toEqual(expected);
+    }
   });
 
   it("chooses another one after a refusal, and nobody when all refused or left", () => {

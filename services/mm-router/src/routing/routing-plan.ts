@@ -3,7 +3,7 @@ import type { Booking, Decision, LocalScheduler, OverlapScore, ScheduleRequest }
 import type { InstanceId, RoutingHints } from "@mm-router/protocol";
 import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
-import type { DegradeReason } from "./degrade.ts";
+import { decisionQuality, type DegradeReason, type Quality } from "./degrade.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
 
 /** Workers for which the prompt has the same form. */
@@ -27,12 +27,13 @@ export interface Choice {
   readonly worker: Worker;
   readonly dpRank: number;
   readonly prompt: RoutedPrompt;
+  readonly quality: Quality;
   readonly booking: Booking;
 }
 
 interface Candidate {
   readonly worker: Worker;
-  readonly prompt: RoutedPrompt;
+  readonly group: PlanGroup;
 }
 
 /** What the scheduler is asked, and who of whom it may choose. */
@@ -72,8 +73,8 @@ export class RoutingPlan {
     if (question === undefined) return undefined;
     const booking = this.deps.scheduler.select(question.request);
     const { workerId, dpRank } = booking.worker;
-    const { worker, prompt } = question.candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
-    return { worker, dpRank, prompt, booking };
+    const { worker, group } = question.candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
+    return { worker, dpRank, prompt: group.prompt, quality: qualityOf(group), booking };
   }
 
   /**
@@ -103,13 +104,19 @@ export class RoutingPlan {
 
   private candidates(groups: readonly PlanGroup[], refused: ReadonlySet<InstanceId>): Candidate[] {
     const live = new Set(this.deps.available().map(({ instanceId }) => instanceId));
-    const all = groups.flatMap(({ workers, prompt }) => workers.map((worker) => ({ worker, prompt })));
+    const all = groups.flatMap((group) => group.workers.map((worker) => ({ worker, group })));
     const usable = all.filter(({ worker: { instanceId } }) => live.has(instanceId) && !refused.has(instanceId));
     const wanted = wantedIds(this.wishes.routing);
     // a frontend's ids may be those of routers, which mean nothing to us
     const named = all.some(({ worker }) => wanted.has(worker.instanceId));
     return named ? usable.filter(({ worker }) => wanted.has(worker.instanceId)) : usable;
   }
+}
+
+/** With an index that answered, a block size other than ours is that of other workers of the group. */
+export function qualityOf({ prompt, index }: PlanGroup): Quality {
+  const missing = index?.tookMs === undefined ? index?.degraded : index.degraded.filter((reason) => reason !== "block-size");
+  return decisionQuality(prompt.quality, missing ?? []);
 }
 
 function wantedIds(hints: RoutingHints): ReadonlySet<InstanceId> {
