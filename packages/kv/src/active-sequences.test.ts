@@ -9,8 +9,9 @@ const blocks = (...hashes: bigint[]) => BigUint64Array.from(hashes);
 describe("ActiveSequences", () => {
   it("counts tokens, distinct blocks and requests until they are freed", () => {
     const active = new ActiveSequences(1000);
-    const first = active.add(rank(1), blocks(1n, 2n, 3n), 12, 0);
-    const second = active.add(rank(1), blocks(1n, 2n, 4n), 5, 0);
+    const [first, second] = [1, 2];
+    active.add(first, rank(1), blocks(1n, 2n, 3n), 12, 0);
+    active.add(second, rank(1), blocks(1n, 2n, 4n), 5, 0);
     expect(active.load(rank(1))).toEqual({ activePrefillTokens: 17, activeDecodeBlocks: 4, activeRequests: 2 });
     active.markPrefillCompleted(first);
     expect(active.load(rank(1)).activePrefillTokens).toBe(5);
@@ -22,22 +23,23 @@ describe("ActiveSequences", () => {
 
   it("counts no block of a request shorter than a block", () => {
     const active = new ActiveSequences(1000);
-    active.add(rank(1), blocks(), 9, 0);
+    active.add(1, rank(1), blocks(), 9, 0);
     expect(active.load(rank(1))).toEqual({ activePrefillTokens: 9, activeDecodeBlocks: 0, activeRequests: 1 });
   });
 
   it("tells per rank how many blocks of a request are new", () => {
     const active = new ActiveSequences(1000);
-    active.add(rank(1), blocks(1n, 2n), 0, 0);
-    active.add(rank(2), blocks(2n), 0, 0);
+    active.add(1, rank(1), blocks(1n, 2n), 0, 0);
+    active.add(2, rank(2), blocks(2n), 0, 0);
     const newBlocks = active.newBlocks(blocks(1n, 2n, 3n));
     expect([1, 2, 3].map((id) => newBlocks(rank(id)))).toEqual([1, 2, 3]);
   });
 
   it("frees a request once, however often and in whatever order its end is told", () => {
     const active = new ActiveSequences(1000);
-    const gone = active.add(rank(1), blocks(1n), 4, 0);
-    active.add(rank(1), blocks(1n), 6, 0);
+    const gone = 1;
+    active.add(gone, rank(1), blocks(1n), 4, 0);
+    active.add(2, rank(1), blocks(1n), 6, 0);
     for (let i = 0; i < 3; i++) active.free(gone);
     active.markPrefillCompleted(gone);
     expect(active.load(rank(1))).toEqual({ activePrefillTokens: 6, activeDecodeBlocks: 1, activeRequests: 1 });
@@ -45,8 +47,9 @@ describe("ActiveSequences", () => {
 
   it("drops requests that nobody freed when their time is over", () => {
     const active = new ActiveSequences(1000);
-    active.add(rank(1), blocks(1n), 4, 0);
-    const late = active.add(rank(1), blocks(2n), 4, 600);
+    const late = 2;
+    active.add(1, rank(1), blocks(1n), 4, 0);
+    active.add(late, rank(1), blocks(2n), 4, 600);
     expect(active.expire(999)).toBe(0);
     expect(active.expire(1000)).toBe(1);
     expect(active.load(rank(1)).activeRequests).toBe(1);
@@ -67,7 +70,8 @@ describe("ActiveSequences", () => {
         const ids: number[] = [];
         for (const each of steps) {
           if ("add" in each) {
-            const id = active.add(rank(each.add.rank), blocks(...each.add.hashes), each.add.tokens, 0);
+            const id = ids.length;
+            active.add(id, rank(each.add.rank), blocks(...each.add.hashes), each.add.tokens, 0);
             ids.push(id);
             running.set(id, { ...each.add });
           } else if ("prefilled" in each) {

@@ -12,8 +12,8 @@ import type { WorkerKey } from "@mm-router/protocol";
 import { RankMap } from "./rank-map.ts";
 import type { RankLoad } from "./worker-cost.ts";
 
-/** Names one booked request. */
-export type SequenceId = number;
+/** Names one booked request: a number for those of this router, text for those that other routers told of. */
+export type SequenceId = number | string;
 
 interface Rank {
   readonly worker: WorkerKey;
@@ -26,7 +26,8 @@ interface Rank {
 interface Sequence {
   readonly rank: Rank;
   readonly hashes: BigUint64Array;
-  prefillTokens: number;
+  readonly prefillTokens: number;
+  isPrefilled: boolean;
   readonly expiresAt: number;
 }
 
@@ -38,7 +39,6 @@ export class ActiveSequences {
   /** Who uses a block, and how often. */
   private readonly users = new Map<bigint, Map<Rank, number>>();
   private readonly expiryMs: number;
-  private nextId = 1;
 
   /** @param expiryMs how long a request counts that nobody frees */
   constructor(expiryMs: number) {
@@ -48,38 +48,43 @@ export class ActiveSequences {
   /**
    * Counts a request on a rank.
    *
+   * @param id             names no request that counts now
    * @param hashes         sequence hashes of its full blocks
    * @param prefillTokens  tokens to be prefilled: routing tokens minus what the rank already holds
    * @param now            ms; never goes back
    */
-  add(worker: WorkerKey, hashes: BigUint64Array, prefillTokens: number, now: number): SequenceId {
+  add(id: SequenceId, worker: WorkerKey, hashes: BigUint64Array, prefillTokens: number, now: number): void {
     let rank = this.ranks.get(worker);
     if (rank === undefined) this.ranks.set(worker, (rank = { worker, prefillTokens: 0, blocks: 0, requests: 0 }));
     rank.requests++;
     rank.prefillTokens += prefillTokens;
     for (const hash of hashes) this.use(rank, hash);
-    const id = this.nextId++;
-    this.sequences.set(id, { rank, hashes, prefillTokens, expiresAt: now + this.expiryMs });
-    return id;
+    this.sequences.set(id, { rank, hashes, prefillTokens, isPrefilled: false, expiresAt: now + this.expiryMs });
   }
 
-  /** The request's first tokens came. */
-  markPrefillCompleted(id: SequenceId): void {
+  has(id: SequenceId): boolean {
+    return this.sequences.has(id);
+  }
+
+  /** The request's first tokens came; false when that was known, or the request is not. */
+  markPrefillCompleted(id: SequenceId): boolean {
     const sequence = this.sequences.get(id);
-    if (sequence === undefined) return;
+    if (sequence === undefined || sequence.isPrefilled) return false;
+    sequence.isPrefilled = true;
     sequence.rank.prefillTokens -= sequence.prefillTokens;
-    sequence.prefillTokens = 0;
+    return true;
   }
 
-  /** The request's stream ended. */
-  free(id: SequenceId): void {
+  /** The request's stream ended; false when it does not count any more. */
+  free(id: SequenceId): boolean {
     const sequence = this.sequences.get(id);
-    if (sequence === undefined) return;
+    if (sequence === undefined) return false;
     this.markPrefillCompleted(id);
     this.sequences.delete(id);
     const { rank, hashes } = sequence;
     for (const hash of hashes) this.unuse(rank, hash);
     if (--rank.requests === 0) this.ranks.delete(rank.worker);
+    return true;
   }
 
   /** Frees what nobody freed in time; returns how many. */
@@ -91,6 +96,11 @@ export class ActiveSequences {
       expired++;
     }
     return expired;
+  }
+
+  /** Frees all of some. */
+  freeThose(isOne: (id: SequenceId) => boolean): void {
+    for (const id of this.sequences.keys()) if (isOne(id)) this.free(id);
   }
 
   load(worker: WorkerKey): RankLoad {

@@ -9,6 +9,7 @@ export * from "./overlap.ts";
 export * from "./pad-tokens.ts";
 export * from "./radix-tree.ts";
 export * from "./rank-map.ts";
+export * from "./replica-load.ts";
 export * from "./router-config.ts";
 export * from "./sequence-hash.ts";
 export * from "./worker-cost.ts";

@@ -10,6 +10,7 @@ import { AppError, type WorkerKey } from "@mm-router/protocol";
 import { ActiveSequences } from "./active-sequences.ts";
 import { overlapOf, type OverlapScores } from "./overlap.ts";
 import { mix } from "./radix/hash-bits.ts";
+import { ReplicaLoad } from "./replica-load.ts";
 import { choiceTerms, type ChoiceTerms, type KvRouterConfig, type RouterConfigOverride } from "./router-config.ts";
 import { sequenceHashes } from "./sequence-hash.ts";
 import { rankCosts, type RankLoad, type RankSituation } from "./worker-cost.ts";
@@ -24,6 +25,28 @@ export interface LocalSchedulerOptions {
   readonly random: () => number;
   /** How long a request counts that nobody frees; default 300 s (`DYN_ROUTER_ACTIVE_REQUEST_EXPIRY_SECS`). */
   readonly expiryMs?: number;
+}
+
+/** Told of every booking, e.g. to tell other routers. */
+export interface BookingObserver {
+  booked(booked: BookedRequest): void;
+  /** Its first tokens came; told once, before `freed`. */
+  prefillDone(booked: BookedRequest): void;
+  /** Told once; not told of what expired. */
+  freed(booked: BookedRequest): void;
+}
+
+export interface BookedRequest {
+  /** Unique in this scheduler. */
+  readonly id: number;
+  readonly worker: WorkerKey;
+  readonly islTokens: number;
+  readonly overlapBlocks: number;
+  /** Sequence hashes of the full blocks; undefined when blocks are not tracked. */
+  readonly hashes: BigUint64Array | undefined;
+  /** Tokens to be prefilled; 0 when they are not tracked. */
+  readonly prefillTokens: number;
+  readonly tracksPrefill: boolean;
 }
 
 export interface ScheduleRequest {
@@ -62,14 +85,20 @@ export interface Booking {
 }
 
 const expiryMsDefault = 300_000;
+const noHashes = new BigUint64Array();
 
 export class LocalScheduler {
   private readonly options: LocalSchedulerOptions;
   private readonly active: ActiveSequences;
+  /** What other routers have running on the same ranks. */
+  readonly replicas: ReplicaLoad;
+  private observer: BookingObserver | undefined;
+  private nextId = 1;
 
   constructor(options: LocalSchedulerOptions) {
     this.options = options;
     this.active = new ActiveSequences(options.expiryMs ?? expiryMsDefault);
+    this.replicas = new ReplicaLoad(this.active, options);
   }
 
   /**
@@ -83,21 +112,29 @@ export class LocalScheduler {
     const hashes = this.sequenceHashes(request, terms);
     const decision = this.decide(request, terms, hashes);
     const { worker, overlapBlocks } = decision.chosen;
-    const uncached = terms.trackPrefillTokens ? Math.max(0, request.islTokens - overlapBlocks * this.options.blockSize) : 0;
-    const id = this.active.add(worker, terms.trackActiveBlocks ? hashes : new BigUint64Array(), uncached, now);
-    return {
+    const booked: BookedRequest = {
+      id: this.nextId++,
       worker,
+      islTokens: request.islTokens,
       overlapBlocks,
-      decision,
-      prefillDone: () => this.active.markPrefillCompleted(id),
-      free: () => this.active.free(id),
+      hashes: terms.trackActiveBlocks ? hashes : undefined,
+      prefillTokens: terms.trackPrefillTokens ? Math.max(0, request.islTokens - overlapBlocks * this.options.blockSize) : 0,
+      tracksPrefill: terms.trackPrefillTokens,
     };
+    this.active.add(booked.id, worker, booked.hashes ?? noHashes, booked.prefillTokens, now);
+    this.observer?.booked(booked);
+    return { worker, overlapBlocks, decision, prefillDone: () => this.prefillDone(booked), free: () => this.free(booked) };
   }
 
   /** What `select` would decide, without booking. */
   explain(request: ScheduleRequest): Decision {
     const terms = choiceTerms(this.options.config, request.override);
     return this.decide(request, terms, this.sequenceHashes(request, terms));
+  }
+
+  /** Tells one observer of every booking from now on. */
+  observe(observer: BookingObserver): void {
+    this.observer = observer;
   }
 
   load(worker: WorkerKey): RankLoad {
@@ -107,6 +144,14 @@ export class LocalScheduler {
   /** Requests that are booked now. */
   get activeRequests(): number {
     return this.active.size;
+  }
+
+  private prefillDone(booked: BookedRequest): void {
+    if (this.active.markPrefillCompleted(booked.id)) this.observer?.prefillDone(booked);
+  }
+
+  private free(booked: BookedRequest): void {
+    if (this.active.free(booked.id)) this.observer?.freed(booked);
   }
 
   private decide(request: ScheduleRequest, terms: ChoiceTerms, hashes: BigUint64Array): Decision {

@@ -125,6 +125,9 @@ export interface Dialect {
   readonly costTies: "tree-size" | "random";
   /** Active blocks are counted with image content. */
   readonly activeBlocksKnowImages: boolean;
+  /** What a router tells others about a request: tokens and overlap, or what is left to prefill. */
+  readonly sequenceForm: "overlap" | "hint";
+  readonly sequenceHasLora: boolean;
 
   // the frontend
   /** Hex digits of the `extra_args.mm_hashes` that a frontend sends; 0: none. */
@@ -226,6 +229,9 @@ const table: { readonly [fact in Exclude<keyof Dialect, "line">]: Steps<Dialect[
   costForm: { "0.7": "weight", "1.2": "credit" },
   costTies: { "0.7": "tree-size", "1.2": "random" },
   activeBlocksKnowImages: { "0.7": false, "1.4": true },
+  // Seen: kv/load-and-sync.json, 0.9 … 1.6; 0.7 assumed like 0.9.
+  sequenceForm: { "0.7": "overlap", "1.2": "hint" },
+  sequenceHasLora: { "0.7": false, "1.0": true },
 
   // Seen: multimodal/frontend_requests.json.
   frontendMmHashDigits: { "0.7": 0, "1.2": 64, "1.4": 16 },

@@ -88,6 +88,11 @@ export const routerFields = {
     env: "DYN_ROUTER_ASSUME_KV_REUSE",
     help: "running requests with the same prefix use the same blocks",
   }),
+  replicaSync: field(yesNo.default(false), {
+    flag: "router-replica-sync",
+    env: "DYN_ROUTER_REPLICA_SYNC",
+    help: "tell other routers of these workers what runs, and count what they have running; ours and real ones, over NATS",
+  }),
   activeRequestExpiryS: field(decimal(1).default(300), {
     flag: "router-active-request-expiry-secs",
     env: "DYN_ROUTER_ACTIVE_REQUEST_EXPIRY_SECS",

@@ -1,4 +1,5 @@
 // What this process counts. Requests, durations and streams as such are counted by the runtime (dynamo_component_*).
+import type { ReplicaOutcome } from "@mm-router/kv";
 import type { Metrics } from "@mm-router/runtime";
 import type { ImageMetrics } from "./multimodal/index.ts";
 import { type DegradeReason, degradeReasons, type Quality, qualityKinds } from "./routing/degrade.ts";
@@ -46,6 +47,14 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
     firstToken: (seconds) => firstToken.observe(seconds),
     workers: (count) => workers.set(count),
   };
+}
+
+/** What is counted about other routers' load. */
+export function replicaMetrics(metrics: Metrics): (outcome: ReplicaOutcome | "malformed") => void {
+  const events = metrics.counter("mm_router_replica_events_total", "What other routers told of their requests, by what became of it", [
+    "outcome",
+  ]);
+  return (outcome) => events.inc({ outcome });
 }
 
 const loadBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

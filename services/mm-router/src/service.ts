@@ -4,7 +4,7 @@
 //   leaving: records, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
 import { setTimeout as sleep } from "node:timers/promises";
 import { LocalScheduler } from "@mm-router/kv";
-import { cardKey, encodeCardEntry } from "@mm-router/protocol";
+import { cardKey, encodeCardEntry, type InstanceId } from "@mm-router/protocol";
 import {
   connectRuntime,
   type Environment,
@@ -23,11 +23,12 @@ import { downstreamAddressOf, ownAddress, type routerFields, schedulerConfig } f
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
-import { imageMetrics, type RouterMetrics, routerMetrics } from "./metrics.ts";
+import { imageMetrics, replicaMetrics, type RouterMetrics, routerMetrics } from "./metrics.ts";
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
 import { IndexerClient } from "./routing/indexer-client.ts";
 import { KvRouter } from "./routing/kv-router.ts";
+import { openReplicaSync } from "./routing/replica-sync.ts";
 import { type Downstream, type DownstreamOptions, joinDownstream } from "./workers/downstream.ts";
 
 export type Config = ServiceConfig<typeof routerFields>;
@@ -51,7 +52,9 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const metrics = routerMetrics(deps.metrics);
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
-  const handlers = routingHandlers({ config, deps, model, runtime, downstream, metrics, opened });
+  const scheduler = schedulerOf(config);
+  if (config.replicaSync) await syncReplicas(scheduler, { runtime, downstream, opened, deps });
+  const handlers = routingHandlers({ config, deps, model, runtime, downstream, scheduler, metrics, opened });
   const leave = await appear(runtime, handlers, { config, model, downstream });
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
   const rest = opened.move();
@@ -89,12 +92,34 @@ function downstreamOptions(config: Config, { name, path, images }: Model, metric
   };
 }
 
+function schedulerOf(config: Config): LocalScheduler {
+  return new LocalScheduler({
+    blockSize: config.blockSize,
+    config: schedulerConfig(config),
+    now: () => systemClock.now(),
+    random: Math.random,
+    expiryMs: config.activeRequestExpiryS * 1000,
+  });
+}
+
+async function syncReplicas(
+  scheduler: LocalScheduler,
+  { runtime, downstream, opened, deps }: Pick<RoutingParts, "runtime" | "downstream" | "opened" | "deps">,
+): Promise<void> {
+  const { address, directory } = downstream;
+  const options = { address, replicas: scheduler.replicas, dialectOf: (id: InstanceId) => directory.get(id)?.dialect };
+  const sync = await openReplicaSync(runtime, options, { count: replicaMetrics(deps.metrics), log: deps.log });
+  opened.defer(() => sync.close());
+  scheduler.observe(sync);
+}
+
 interface RoutingParts {
   readonly config: Config;
   readonly deps: RouterDeps;
   readonly model: Model;
   readonly runtime: Runtime;
   readonly downstream: Downstream;
+  readonly scheduler: LocalScheduler;
   readonly metrics: RouterMetrics;
   readonly opened: AsyncDisposableStack;
 }
@@ -104,7 +129,7 @@ interface Handlers {
   readonly explain: Handler;
 }
 
-function routingHandlers({ config, deps, model, runtime, downstream, metrics, opened }: RoutingParts): Handlers {
+function routingHandlers({ config, deps, model, runtime, downstream, scheduler, metrics, opened }: RoutingParts): Handlers {
   const { log, environment } = deps;
   const sharing = sharedImageLimitsOf(config, config.namespace);
   const clock = systemClock;
@@ -115,13 +140,6 @@ function routingHandlers({ config, deps, model, runtime, downstream, metrics, op
     shared: sharing && new NatsSharedCache(() => runtime.nats(), sharing, log),
   });
   opened.defer(() => analyser.close());
-  const scheduler = new LocalScheduler({
-    blockSize: config.blockSize,
-    config: schedulerConfig(config),
-    now: () => clock.now(),
-    random: Math.random,
-    expiryMs: config.activeRequestExpiryS * 1000,
-  });
   const index = new IndexerClient(downstream.index, {
     deadlineMs: config.indexDeadlineMs,
     failuresMax: config.indexFailuresMax,

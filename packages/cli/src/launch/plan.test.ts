@@ -42,6 +42,12 @@ describe("planStack", () => {
     expect(routers.map(({ name }) => name)).toEqual(["mm-router-0", "mm-router-1", "mm-router-2"]);
   });
 
+  it("lets several routers share their load, and one alone tell nobody", () => {
+    const sharing = (routers: string): boolean[] =>
+      planStack(input({ NUM_ROUTERS: routers })).routers.map(({ argv }) => argv.includes("--router-replica-sync"));
+    expect([sharing("1"), sharing("2")]).toEqual([[false], [true, true]]);
+  });
+
   it("gives real workers the model as the user named it, and simulated ones the folder", () => {
     expect(planStack(input({}, "trtllm")).launcher.argv).toContain("Qwen/Qwen2-VL-2B-Instruct");
     expect(planStack(input()).launcher.argv).toContain("/models/qwen");

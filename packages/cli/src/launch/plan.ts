@@ -81,5 +81,6 @@ function routerArguments({ settings, modelFolder }: StackPlanInput): string[] {
     ["--served-model-name", settings.model],
     ["--model-type", settings.modelType],
     ["--downstream-component", settings.component, "--downstream-endpoint", settings.endpoint],
+    settings.numRouters > 1 ? ["--router-replica-sync"] : [], // alone there is nobody to tell
   ].flat();
 }

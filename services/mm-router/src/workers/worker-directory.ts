@@ -35,6 +35,10 @@ export class WorkerDirectory {
     return this.ofInstances(this.options.instances.list());
   }
 
+  get(instanceId: InstanceId): Worker | undefined {
+    return this.workers.get(instanceId);
+  }
+
   /** Those that may be chosen. */
   available(): Worker[] {
     return this.ofInstances(this.options.instances.available());

@@ -1,0 +1,134 @@
+// Routers of the same workers tell each other what runs: two of ours, and a real KvRouter with router_replica_sync.
+//
+//   real KvRouter ◀── active_sequences_events ──▶ our mm-router ×2 ──▶ real workers (2)
+import { decodeExplanation, explainEndpoint } from "@mm-router/mm-router";
+import {
+  type DynamoWorker,
+  metricOf,
+  modelDir,
+  type OurService,
+  publicModel,
+  type Release,
+  startOurRouter,
+  waitFor,
+} from "@mm-router/testkit";
+import { describeRelease } from "@mm-router/testkit/requires";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type IndexStack, startIndexStack } from "./harness/index-stack.ts";
+import { callInstance } from "./harness/our-client.ts";
+import { type RealRouter, startRealRouter } from "./harness/real-router.ts";
+import { workersThatSaw } from "./harness/served-by.ts";
+import { tokensRequest } from "./harness/tokens-request.ts";
+
+interface Load {
+  readonly prefillTokens: number;
+  readonly blocks: number;
+  readonly requests: number;
+}
+
+const idle: Load = { prefillTokens: 0, blocks: 0, requests: 0 };
+const tokensFrom = (first: number): number[] => Array.from({ length: 96 }, (_, at) => first + at);
+
+for (const [release, requestPlane] of [
+  ["1.0.2", "tcp"],
+  ["1.6.1", "nats"],
+] as const satisfies readonly (readonly [Release, string])[]) {
+  await describeRelease(`routers beside a real router of ${release}`, release, () => {
+    let stack: IndexStack;
+    let workers: DynamoWorker[];
+    let ours: [OurService, OurService];
+    let real: RealRouter;
+    const started = new AsyncDisposableStack();
+
+    beforeAll(async () => {
+      stack = started.use(await startIndexStack({ release, requestPlane, eventPlane: "nats" }));
+      workers = [await stack.worker(), await stack.worker()];
+      const { component } = workers[0]!;
+      const options = { model: modelDir({ modelType: "qwen2_vl" }), servedName: publicModel, workers: component };
+      const router = (): Promise<OurService> => startOurRouter(stack.place, { ...options, args: ["--router-replica-sync"] });
+      ours = [started.use(await router()), started.use(await router())];
+      real = started.use(await startRealRouter(stack.place, { release, component, config: { router_replica_sync: true } }));
+    });
+    afterAll(() => started.disposeAsync());
+
+    /** What one of our routers believes to run on each worker. */
+    async function loadsOf({ instanceId }: OurService): Promise<Map<bigint, Load>> {
+      const target = { component: "mm_router", endpoint: explainEndpoint, instanceId };
+      const { items, error } = await callInstance(stack.runtime, stack.place, target, tokensRequest(900_000));
+      if (error !== undefined) throw error;
+      const rows = decodeExplanation(items[0]).candidates.map(
+        (row) =>
+          [
+            BigInt(row.worker_id),
+            { prefillTokens: row.active_prefill_tokens, blocks: row.active_decode_blocks, requests: row.active_requests },
+          ] as const,
+      );
+      return new Map(rows);
+    }
+
+    async function untilLoaded(
+      router: OurService,
+      loaded: { readonly workerId: bigint; readonly load: Load },
+      deadlineMs = 5_000,
+    ): Promise<void> {
+      const expected = new Map(workers.map(({ instanceId }) => [instanceId, instanceId === loaded.workerId ? loaded.load : idle]));
+      await expect.poll(() => loadsOf(router), { timeout: deadlineMs, interval: 50 }).toEqual(expected);
+    }
+
+    it("both of ours count what the real router books, until it frees it", async () => {
+      const { workerId } = await real.bestWorker(tokensFrom(21_000), "theirs");
+      for (const router of ours) await untilLoaded(router, { workerId, load: { prefillTokens: 96, blocks: 3, requests: 1 } });
+      await real.prefillDone("theirs");
+      for (const router of ours) await untilLoaded(router, { workerId, load: { prefillTokens: 0, blocks: 3, requests: 1 } });
+      await real.free("theirs");
+      for (const router of ours) await untilLoaded(router, { workerId, load: idle });
+      expect(await metricOf(ours[0], "mm_router_replica_events_total", { outcome: "applied" })).toBe(3);
+      expect(await metricOf(ours[0], "mm_router_replica_events_total", { outcome: "malformed" })).toBe(0);
+    });
+
+    it("the real router and our other one count what ours has running, until its stream ends", async () => {
+      const running = await startRunning(ours[0], 97);
+      await untilLoaded(ours[1], { workerId: running.workerId, load: { prefillTokens: 0, blocks: 3, requests: 1 } });
+      const decodeBlocks = async (): Promise<Map<bigint, number>> =>
+        new Map((await real.potentialLoads(tokensFrom(900_000))).map(({ workerId, decodeBlocks: blocks }) => [workerId, blocks]));
+      const withRequest = (busy: bigint | undefined): Map<bigint, number> =>
+        new Map(workers.map(({ instanceId }) => [instanceId, 3 + (instanceId === busy ? 3 : 0)]));
+      await expect.poll(decodeBlocks, { timeout: 5_000, interval: 50 }).toEqual(withRequest(running.workerId));
+      await running.end();
+      await expect.poll(decodeBlocks, { timeout: 5_000, interval: 50 }).toEqual(withRequest(undefined));
+      await untilLoaded(ours[1], { workerId: running.workerId, load: idle });
+    });
+
+    it("the real router sends its next request past the worker that ours made busy", async () => {
+      const running = await startRunning(ours[0], 98);
+      await untilLoaded(ours[1], { workerId: running.workerId, load: { prefillTokens: 0, blocks: 3, requests: 1 } });
+      for (let n = 0; n < 6; n++) expect((await real.bestWorker(tokensFrom(50_000 + 100 * n))).workerId).not.toBe(running.workerId);
+      await running.end();
+    });
+
+    it("the load of a killed one goes with its lease", async () => {
+      const running = await startRunning(ours[1], 99);
+      await untilLoaded(ours[0], { workerId: running.workerId, load: { prefillTokens: 0, blocks: 3, requests: 1 } });
+      await ours[1].kill();
+      await untilLoaded(ours[0], { workerId: running.workerId, load: idle }, 40_000);
+    });
+
+    /** A request of so many tokens, 97 to 127, through one of our routers that has begun; its engine needs 3 s for it. */
+    async function startRunning({ instanceId }: OurService, length: number): Promise<{ workerId: bigint; end(): Promise<void> }> {
+      const begun = Promise.withResolvers<void>();
+      const target = { component: "mm_router", instanceId };
+      const token_ids = Array.from({ length }, (_, at) => 1_000 * length + at);
+      const request = { ...tokensRequest(0, { max_tokens: 1_500, ignore_eos: true }), token_ids };
+      const outcome = callInstance(stack.runtime, stack.place, target, request, { onItem: () => begun.resolve() });
+      await Promise.race([begun.promise, outcome.then(({ error }) => Promise.reject(error ?? new Error("the request ended at once")))]);
+      const workerId = await waitFor({ what: "an engine to have the request", deadlineMs: 5_000 }, async () => {
+        const [index] = workersThatSaw(workers, length); // three full blocks, and a length that names it
+        return index === undefined ? undefined : workers[index]!.instanceId;
+      });
+      return {
+        workerId,
+        end: async () => expect((await outcome).error).toBeUndefined(),
+      };
+    }
+  });
+}
