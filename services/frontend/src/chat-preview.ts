@@ -53,9 +53,10 @@ export async function previewChat(json: Buffer, config: FrontendConfig, deps: Pr
     setAsideMs: 0,
     clock: systemClock,
     random: Math.random,
+    isBusy: () => false,
   });
   const hints = requestHints({}, request.members, rules.hints);
-  const tokens = await chatTokenRequest(request, { hints, workers, text }, rules.requestLimits);
+  const tokens = await chatTokenRequest(request, { hints, workers, text }, rules);
   const prompt = tokens.prompts[0]!; // a chat has one
   return { entry, body: tokenRequestBody(tokens, prompt), prompt: prompt.formatted };
 }

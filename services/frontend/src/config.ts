@@ -3,6 +3,9 @@ import { type ConfigOf, decimal, field, integer, port, runtimeFields, yesNo } fr
 import { z } from "zod";
 
 const optionalText = z.string().optional();
+/** A route's path, moved. @param name as in DYN_HTTP_SVC_<name>_PATH */
+const pathOf = (name: string, path: string) =>
+  field(z.string().startsWith("/").default(path), { env: `DYN_HTTP_SVC_${name}_PATH`, help: `path instead of ${path}` });
 
 export const frontendFields = {
   ...runtimeFields,
@@ -48,11 +51,61 @@ export const frontendFields = {
     env: "DYN_REASONING_FIELD_NAME",
     help: "member of a chat answer that holds what the model thought",
   }),
+  hideToolsForNone: field(yesNo.default(true), {
+    flag: "exclude-tools-when-tool-choice-none",
+    env: "DYN_EXCLUDE_TOOLS_WHEN_TOOL_CHOICE_NONE",
+    help: "with tool_choice none the prompt has no tools; for models whose card does not say",
+  }),
   anthropicApi: field(yesNo.default(false), {
     flag: "enable-anthropic-api",
     env: "DYN_ENABLE_ANTHROPIC_API",
     help: "serve Anthropic's API too: /v1/messages and its token count",
   }),
+  activeDecodeBlocksThreshold: field(z.coerce.number().min(0).max(1).optional(), {
+    flag: "active-decode-blocks-threshold",
+    env: "DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD",
+    help: "share of its KV blocks in use from which a worker gets no more requests, 0 to 1 (nothing: never)",
+  }),
+  activePrefillTokensThreshold: field(integer(0).optional(), {
+    flag: "active-prefill-tokens-threshold",
+    env: "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD",
+    unit: "tokens",
+    help: "tokens being prefilled from which a worker gets no more requests (nothing: never)",
+  }),
+  activePrefillTokensThresholdFrac: field(z.coerce.number().min(0).optional(), {
+    flag: "active-prefill-tokens-threshold-frac",
+    env: "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD_FRAC",
+    help: "the same as a multiple of the worker's largest batch",
+  }),
+  disableAdminApi: field(yesNo.default(false), { env: "DYN_DISABLE_FRONTEND_ADMIN_API", help: "do not serve /busy_threshold" }),
+  earlyErrorMs: field(integer(0).default(0), {
+    env: "DYN_HTTP_PRE_COMMIT_ERROR_PEEK_MS",
+    unit: "ms",
+    help: "how long a stream waits for its first item, so that an early error has a status of its own (0: not at all)",
+  }),
+  guidedToolStreaming: field(yesNo.default(true), {
+    env: "DYN_ENABLE_GUIDED_TOOL_STREAMING",
+    help: "stream the arguments of forced tool calls as they come, instead of the whole call at its end",
+  }),
+  toolDispatch: field(yesNo.default(false), {
+    flag: "enable-streaming-tool-dispatch",
+    env: "DYN_ENABLE_STREAMING_TOOL_DISPATCH",
+    help: "an event of its own in chat streams for every tool call that is complete",
+  }),
+  reasoningDispatch: field(yesNo.default(false), {
+    flag: "enable-streaming-reasoning-dispatch",
+    env: "DYN_ENABLE_STREAMING_REASONING_DISPATCH",
+    help: "an event of its own in chat streams when the model has ended a thought",
+  }),
+  chatPath: pathOf("CHAT", "/v1/chat/completions"),
+  completionsPath: pathOf("CMP", "/v1/completions"),
+  embeddingsPath: pathOf("EMB", "/v1/embeddings"),
+  responsesPath: pathOf("RESPONSES", "/v1/responses"),
+  messagesPath: pathOf("ANTHROPIC", "/v1/messages"),
+  modelsPath: pathOf("MODELS", "/v1/models"),
+  healthPath: pathOf("HEALTH", "/health"),
+  livePath: pathOf("LIVE", "/live"),
+  metricsPath: pathOf("METRICS", "/metrics"),
   bodyMbMax: field(integer(1).default(45), { env: "DYN_HTTP_BODY_LIMIT_MB", unit: "MiB", help: "largest request body" }),
   drainS: field(decimal(0).default(5), {
     env: "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS",

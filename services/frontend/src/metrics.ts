@@ -41,6 +41,10 @@ export function frontendMetrics(metrics: Metrics, prefix: string) {
     cachedTokens: metrics.histogram(name("cached_tokens"), "Tokens of the prompt that the worker had in its cache", tokenBuckets, model),
     outputTokensTotal: metrics.counter(name("output_tokens_total"), "Tokens of all answers", model),
     cancellations: metrics.counter(name("model_cancellation_total"), "Requests whose client left", request),
+    rejections: metrics.counter(name("model_rejection_total"), "Requests that were refused because every worker was busy", [
+      "model",
+      "endpoint",
+    ] as const),
     tokenizerLatency: metrics.histogram(name("tokenizer_latency_ms"), "Time that a tokenizer takes", tokenizerBuckets, [
       "operation",
     ] as const),
@@ -110,6 +114,11 @@ export class RequestObserver {
     this.#type = type;
     this.#metrics.active.inc({ model });
     this.#metrics.started.inc({ model, endpoint: this.#endpoint, request_type: type });
+  }
+
+  /** Every worker was too busy. */
+  rejected(): void {
+    this.#metrics.rejections.inc({ model: this.#model, endpoint: this.#endpoint });
   }
 
   /** A prompt is ready; the request goes to a worker. */

@@ -16,12 +16,15 @@ import {
 import type { FrontendConfig } from "./config.ts";
 import type { AnswerDeps } from "./http/answer-deps.ts";
 import { InFlight } from "./http/in-flight.ts";
+import type { ServedPaths } from "./http/served-paths.ts";
 import { createHttpServer, type ServerDeps, type TlsFiles } from "./http/server.ts";
 import { frontendMetrics, timedText } from "./metrics.ts";
+import { type BusyThresholds, BusyWorkers } from "./models/busy-workers.ts";
 import { loadCardText } from "./models/card-files.ts";
 import { InstanceDirectory } from "./models/instance-directory.ts";
 import { ModelSet } from "./models/model-set.ts";
 import { ModelWatcher } from "./models/model-watcher.ts";
+import { WorkerLoads } from "./models/worker-loads.ts";
 import { unknownParsers } from "./postprocess/chat-form.ts";
 import type { TextModel } from "./text/index.ts";
 
@@ -38,12 +41,15 @@ export async function createFrontend(config: FrontendConfig, deps: ServiceDeps):
   const models = new ModelSet();
   const inFlight = new InFlight();
   const directory = new InstanceDirectory(runtime.discovery);
-  const serverDeps = serverDepsOf(config, deps, { models, inFlight, directory });
+  const loads = new WorkerLoads(runtime, deps.log);
+  const busy = new BusyWorkers(busyDefaults(config), loads);
+  const serverDeps = serverDepsOf(config, deps, { models, inFlight, directory, busy });
   const watcher = watchModels(config, deps, runtime, serverDeps);
   const server = createHttpServer(serverDeps, tls);
   const closeAll = async () => {
     watcher.close();
     directory.close();
+    loads.close();
     server.closeAllConnections();
     await runtime.close();
   };
@@ -67,8 +73,8 @@ export async function createFrontend(config: FrontendConfig, deps: ServiceDeps):
 
 function serverDepsOf(
   config: FrontendConfig,
-  { log, metrics }: ServiceDeps,
-  parts: Pick<ServerDeps, "models" | "inFlight" | "directory">,
+  { log, metrics, service }: ServiceDeps,
+  parts: Pick<ServerDeps, "models" | "inFlight" | "directory" | "busy">,
 ): ServerDeps {
   return {
     ...parts,
@@ -78,16 +84,21 @@ function serverDepsOf(
     overloadStatus: config.overloadStatus,
     bodyLimits: { bodyMb: config.bodyMbMax },
     ...requestRules(config),
-    stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage },
+    stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage, earlyErrorMs: config.earlyErrorMs },
+    adminApi: !config.disableAdminApi,
+    version: service.version,
     reasoningField: config.reasoningField,
+    dispatch: { tools: config.toolDispatch, reasoning: config.reasoningDispatch },
+    paths: servedPaths(config),
     anthropicApi: config.anthropicApi,
     modelList: { listInternal: config.listInternal, contextWindow: config.contextWindow, maxOutputTokens: config.maxOutputTokens },
   };
 }
 
 /** What requests may say and be. */
-export function requestRules(config: FrontendConfig): Pick<AnswerDeps, "validation" | "requestLimits" | "hints"> {
+export function requestRules(config: FrontendConfig): Pick<AnswerDeps, "validation" | "requestLimits" | "hints" | "streamsForcedCalls"> {
   return {
+    streamsForcedCalls: config.guidedToolStreaming,
     validation: { ignoreUnknown: config.ignoreUnsupported },
     requestLimits: {
       imagesMax: config.imagesMax,
@@ -101,7 +112,7 @@ export function requestRules(config: FrontendConfig): Pick<AnswerDeps, "validati
 
 /** Loads template and tokenizer of a card, from wherever its files are. */
 export function textLoader(
-  { modelPath }: FrontendConfig,
+  { modelPath, hideToolsForNone: hidesToolsForNone }: FrontendConfig,
   { log, signal, environment }: Pick<ServiceDeps, "log" | "signal" | "environment">,
 ): (card: ModelCard) => Promise<TextModel> {
   const source = {
@@ -110,11 +121,33 @@ export function textLoader(
   };
   return (card) => {
     const warn = (reason: string) => log.warn("tokenizer is slower than it could be", { model: card.display_name, reason });
-    return loadCardText(card, source, { modelPath, warn });
+    return loadCardText(card, source, { modelPath, hidesToolsForNone, warn });
   };
 }
 
-function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime, { models, metrics }: ServerDeps): ModelWatcher {
+function servedPaths(config: FrontendConfig): ServedPaths {
+  return {
+    chat: config.chatPath,
+    completions: config.completionsPath,
+    embeddings: config.embeddingsPath,
+    responses: config.responsesPath,
+    messages: config.messagesPath,
+    models: config.modelsPath,
+    health: config.healthPath,
+    live: config.livePath,
+    metrics: config.metricsPath,
+  };
+}
+
+function busyDefaults(config: FrontendConfig): BusyThresholds {
+  return {
+    decodeBlocks: config.activeDecodeBlocksThreshold,
+    prefillTokens: config.activePrefillTokensThreshold,
+    prefillTokensFrac: config.activePrefillTokensThresholdFrac,
+  };
+}
+
+function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime, { models, metrics, busy }: ServerDeps): ModelWatcher {
   const loadText = textLoader(config, deps);
   return new ModelWatcher(
     {
@@ -126,6 +159,7 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
       log: deps.log,
       clock: systemClock,
       models,
+      isBusy: (id, model, card) => busy.isBusy(id, model, card),
       discovery: runtime.discovery,
       clientOf: (address) => runtime.endpoint(address).client(),
       loadText: async ({ card }) => timedText(await loadText(card), metrics),

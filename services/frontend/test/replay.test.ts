@@ -1,12 +1,13 @@
 // Every recorded request of golden frontend/*, sent to ours: answers and what the worker received equal those of 1.6.1, but for
 // the differences listed in replay/deliberate-differences.ts.
-import { type LosslessJson, parseJsonLossless, stringifyJson, stringifyJsonLossless } from "@mm-router/protocol";
-import { golden, goldenText } from "@mm-router/testkit/golden";
+import { stringifyJson } from "@mm-router/protocol";
+import { golden } from "@mm-router/testkit/golden";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Answer, comparableAnswer, comparableRequest } from "./replay/comparison.ts";
 import { deliberateDifferences } from "./replay/deliberate-differences.ts";
 import { goldenCards } from "./replay/golden-models.ts";
-import { type RecordedRequest, send } from "./replay/http-client.ts";
+import { send } from "./replay/http-client.ts";
+import { recordedRequest } from "./replay/recorded-requests.ts";
 import { ScriptedWorker } from "./replay/scripted-worker.ts";
 import { Stack } from "./replay/stack.ts";
 
@@ -51,36 +52,10 @@ const groups = [
   "resp",
   "anth",
   "emb",
+  "busy",
 ];
-/** Routes, members and parsers that ours does not have yet. */
-const notYet = new Set([
-  "get.GET/busy_threshold",
-  "get.GET/openapi.json",
-  "get.GET/docs",
-  "get2.GET/docs/",
-  "get2.GET/metrics",
-  "get2.GET/v1/realtime",
-]);
-
-type LosslessMap = Map<string, LosslessJson>;
-const recordedRequests = (parseJsonLossless(goldenText("frontend/requests.json")) as LosslessMap).get("cases") as LosslessMap[];
-
-function requestOf(id: string): RecordedRequest {
-  const recorded = recordedRequests.find((each) => each.get("id") === id)!;
-  const given = Object.fromEntries(recorded.get("headers") as Map<string, string>);
-  const raw = recorded.get("raw") as string | undefined;
-  const written = recorded.get("body") ?? null;
-  const body =
-    raw === "BIG"
-      ? JSON.stringify({ model: "x".repeat(48 * 1024 * 1024) })
-      : (raw ?? (written === null ? undefined : stringifyJsonLossless(written)));
-  const headers = {
-    ...(body !== undefined && { "content-type": "application/json", "content-length": `${Buffer.byteLength(body)}` }),
-    ...given,
-  };
-  if (headers["content-type"] === "") delete headers["content-type"];
-  return { method: recorded.get("method") as string, path: recorded.get("path") as string, headers, body };
-}
+/** Compared by variants.test.ts: their texts are this service's own. */
+const comparedElsewhere = new Set(["get.GET/openapi.json", "get2.GET/docs/", "get2.GET/metrics"]);
 
 describe("the recorded requests", () => {
   let stack: Stack;
@@ -105,9 +80,9 @@ describe("the recorded requests", () => {
   it.each(groups)("of group %s are answered as 1.6.1 does", async (group) => {
     const cases = golden<{ cases: RecordedCase[] }>(`frontend/http-1.6.1-${group}.json`).cases;
     const differing: unknown[] = [];
-    for (const recorded of cases.filter(({ id }) => !notYet.has(id))) {
+    for (const recorded of cases.filter(({ id }) => !comparedElsewhere.has(id))) {
       const from = worker.received.length;
-      const ours = await send(url, requestOf(recorded.id));
+      const ours = await send(url, recordedRequest(recorded.id)!);
       const difference = differenceOf(recorded, ours, worker.received.slice(from), cases);
       if (difference !== undefined) differing.push(difference);
     }

@@ -5,3 +5,4 @@ export * from "./jetstream-source.ts";
 export * from "./publisher.ts";
 export { isSubjectTaken } from "./stream-errors.ts";
 export * from "./zmq-bridge.ts";
+export { ZmqSubscription } from "./zmq-subscription.ts";

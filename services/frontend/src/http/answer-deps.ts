@@ -1,9 +1,11 @@
 // What the inference routes need besides the request.
+import type { DispatchOptions } from "../postprocess/dispatch-events.ts";
 import type { ModelSet } from "../models/model-set.ts";
 import type { RequestLimits } from "../preprocess/limits.ts";
 import type { HintOptions } from "../preprocess/request-hints.ts";
 import type { ValidationOptions } from "../preprocess/validation.ts";
 import type { BodyLimits } from "./request-body.ts";
+import type { ServedPaths } from "./served-paths.ts";
 import type { StreamSettings } from "./token-answer.ts";
 
 export interface AnswerDeps {
@@ -15,6 +17,11 @@ export interface AnswerDeps {
   readonly stream: StreamSettings;
   /** Member of a chat answer that holds thoughts (`--reasoning-field-name`). */
   readonly reasoningField: string;
+  /** Whether the arguments of forced calls are told as they come. */
+  readonly streamsForcedCalls: boolean;
+  /** Which events of their own a chat's stream has. */
+  readonly dispatch: DispatchOptions;
+  readonly paths: ServedPaths;
   /** Whether /v1/messages is there (`--enable-anthropic-api`). */
   readonly anthropicApi: boolean;
 }

@@ -4,7 +4,7 @@
 // Source: Dynamo 1.6.1; evidence: golden frontend chat.*, val*.*, item.*, text.*, tool.*, reason.*.
 import { chatForm, expectedFormat } from "../postprocess/chat-form.ts";
 import { type ChatMembers, type ChatRequest, parseChatRequest } from "../preprocess/chat-request.ts";
-import type { RequestLimits } from "../preprocess/limits.ts";
+import { withoutNvext } from "../preprocess/nvext.ts";
 import { chatPrompt } from "../preprocess/preprocessor.ts";
 import { requestHints } from "../preprocess/request-hints.ts";
 import { thinkingNote } from "../preprocess/thinking-note.ts";
@@ -21,11 +21,12 @@ import type { TokenRequest } from "./token-jobs.ts";
 /** @throws AppError for what ends the request before or while it is answered */
 export async function answerChat(exchange: Exchange, deps: AnswerDeps): Promise<void> {
   const request = parseChatRequest(await readJsonBody(exchange.request, deps.bodyLimits));
-  await answerAsChat(request, openAiChat(deps.reasoningField), exchange, deps);
+  await answerAsChat(request, openAiChat(deps), exchange, deps);
 }
 
 /** @throws AppError for what ends the request before or while it is answered */
-export async function answerAsChat(request: ChatRequest, surface: ChatSurface, exchange: Exchange, deps: AnswerDeps): Promise<void> {
+export async function answerAsChat(asked: ChatRequest, surface: ChatSurface, exchange: Exchange, deps: AnswerDeps): Promise<void> {
+  const request = deps.hints.nvext ? asked : withoutNvext(asked);
   validateChat(request, deps.validation);
   const { members } = request;
   const workers = deps.models.find(members.model, "chat");
@@ -33,10 +34,10 @@ export async function answerAsChat(request: ChatRequest, surface: ChatSurface, e
   const hints = requestHints(exchange.request.headers, members, deps.hints);
   const { text } = workers;
   if (text === undefined) {
-    const asked = { request, workers, hints };
-    return surface.isOpenAiChat ? answerFromText(asked, exchange, deps.stream) : answerTextAs(surface, asked, exchange, deps.stream);
+    const textual = { request, workers, hints };
+    return surface.isOpenAiChat ? answerFromText(textual, exchange, deps.stream) : answerTextAs(surface, textual, exchange, deps.stream);
   }
-  const tokens = await chatTokenRequest(request, { hints, workers, text }, deps.requestLimits);
+  const tokens = await chatTokenRequest(request, { hints, workers, text }, deps);
   return answerChatTokens(tokens, surface, exchange, deps.stream);
 }
 
@@ -44,9 +45,9 @@ export async function answerAsChat(request: ChatRequest, surface: ChatSurface, e
 export async function chatTokenRequest(
   request: ChatRequest,
   { hints, workers, text }: Pick<TokenRequest, "hints" | "workers" | "text">,
-  limits: RequestLimits,
+  { requestLimits, streamsForcedCalls }: Pick<AnswerDeps, "requestLimits" | "streamsForcedCalls">,
 ): Promise<TokenRequest> {
-  const prompts = [await chatPrompt(request, text, workers, limits)];
+  const prompts = [await chatPrompt(request, text, workers, requestLimits)];
   const thinking = thinkingNote(request, workers.card);
   const format = expectedFormat(request.members, workers.card);
   const hidesMarkers = format?.specialMarkers === true || format?.markers.some((marker) => text.isSpecialToken(marker)) === true;
@@ -61,7 +62,7 @@ export async function chatTokenRequest(
     text,
     ...logprobsOf(members),
     thinking,
-    form: chatForm(members, workers.card, thinking?.thinks),
+    form: chatForm(members, workers.card, { thinks: thinking?.thinks, streamsForcedCalls }),
   };
 }
 

@@ -6,10 +6,12 @@
 import type { AppError } from "@mm-router/protocol";
 import type { ChatTeller } from "../postprocess/chat-answer.ts";
 import type { AnswerIdentity } from "../postprocess/chunks.ts";
+import { DispatchEvents } from "../postprocess/dispatch-events.ts";
 import { ChatChunks } from "../postprocess/chunks.ts";
 import { type EventSink, StreamedChat } from "../postprocess/streamed-answer.ts";
 import type { FoldedChat } from "../postprocess/unary-answer.ts";
 import type { Usage } from "../postprocess/usage.ts";
+import type { AnswerDeps } from "./answer-deps.ts";
 import { streamErrorBody } from "./error-response.ts";
 
 export interface ChatSurface {
@@ -32,8 +34,7 @@ export interface ChatStream extends ChatTeller {
   fail(error: AppError): void;
 }
 
-/** @param reasoningField name of the member that holds thoughts (`--reasoning-field-name`) */
-export function openAiChat(reasoningField: string): ChatSurface {
+export function openAiChat({ reasoningField, dispatch }: Pick<AnswerDeps, "reasoningField" | "dispatch">): ChatSurface {
   return {
     isOpenAiChat: true,
     newId: (contextId) => `chatcmpl-${contextId}`,
@@ -41,8 +42,12 @@ export function openAiChat(reasoningField: string): ChatSurface {
     stream: (events, identity) => {
       const chunks = new ChatChunks(identity, reasoningField);
       const told = new StreamedChat(events, chunks);
+      const dispatched = dispatch.tools || dispatch.reasoning ? new DispatchEvents(events, dispatch) : undefined;
       return {
-        tell: (index, piece, extras) => told.tell(index, piece, extras),
+        tell: (index, piece, extras) => {
+          dispatched?.before(index, piece);
+          told.tell(index, piece, extras);
+        },
         annotation: (event, comments) => events.annotation(event, comments),
         flush: () => events.flush(),
         end: (usage, wanted) => {

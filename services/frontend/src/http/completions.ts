@@ -2,6 +2,7 @@
 //
 // Source: Dynamo 1.6.1; evidence: golden frontend cmpl.*, ctx.*, text.cmpl*.
 import { parseCompletionRequest } from "../preprocess/completion-request.ts";
+import { withoutNvext } from "../preprocess/nvext.ts";
 import { completionPrompts } from "../preprocess/preprocessor.ts";
 import { requestHints } from "../preprocess/request-hints.ts";
 import { validateCompletion } from "../preprocess/validation.ts";
@@ -13,7 +14,8 @@ import { answerCompletionTokens } from "./token-answer.ts";
 
 /** @throws AppError for what ends the request before or while it is answered */
 export async function answerCompletion(exchange: Exchange, deps: AnswerDeps): Promise<void> {
-  const request = parseCompletionRequest(await readJsonBody(exchange.request, deps.bodyLimits));
+  const asked = parseCompletionRequest(await readJsonBody(exchange.request, deps.bodyLimits));
+  const request = deps.hints.nvext ? asked : withoutNvext(asked);
   validateCompletion(request, deps.validation);
   const { members } = request;
   const workers = deps.models.find(members.model, "completion");

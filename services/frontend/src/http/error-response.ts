@@ -39,6 +39,8 @@ export interface ErrorBodyFacts extends ErrorFace {
   readonly backendStatus?: number | undefined;
   /** Dynamo keeps the reason phrase of an overload whatever its code. */
   readonly overloaded?: boolean;
+  /** The same request may be taken a little later: told as `retry-after`. */
+  readonly retryable?: boolean;
 }
 
 export function errorBody({ status, message, backendStatus, overloaded }: ErrorBodyFacts): object {

@@ -10,6 +10,9 @@ import { contextIdOf } from "../preprocess/request-hints.ts";
 import { errorBody, type ErrorBodyFacts } from "./error-response.ts";
 import { EventStream } from "./sse.ts";
 
+/** Load changes within seconds; clients that read the header wait that long instead of hammering. */
+const retryAfterS = "1";
+
 /** One for all: an error with its stack costs as much as ten tokens, and nobody sees this one. */
 const complete = new AppError("client_closed", "the answer is complete");
 
@@ -60,7 +63,7 @@ export class Exchange {
 
   /** @param form of the API's error bodies; default: OpenAI's and Dynamo's */
   error(facts: ErrorBodyFacts, form: (facts: ErrorBodyFacts) => object = errorBody): void {
-    this.#send(facts.status, form(facts));
+    this.#send(facts.status, form(facts), facts.retryable === true ? { "retry-after": retryAfterS } : {});
   }
 
   /** An answer without body and content type. */
@@ -73,9 +76,10 @@ export class Exchange {
     this.#abort.abort(complete);
   }
 
-  #send(status: number, body: object): void {
+  #send(status: number, body: object, more: Readonly<Record<string, string>> = {}): void {
     if (this.response.destroyed) return;
-    this.response.writeHead(status, { "content-type": "application/json", "x-request-id": this.requestId }).end(stringifyJson(body));
+    const headers = { "content-type": "application/json", "x-request-id": this.requestId, ...more };
+    this.response.writeHead(status, headers).end(stringifyJson(body));
   }
 }
 

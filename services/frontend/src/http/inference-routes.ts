@@ -19,23 +19,24 @@ import { answerInputTokens, answerResponses } from "./responses.ts";
 type Answering = (exchange: Exchange, deps: AnswerDeps) => Promise<void>;
 
 export function inferenceRoutes(deps: AnswerDeps): [path: string, route: InferenceRoute][] {
+  const { paths } = deps;
   const by = (answer: Answering) => ({ answer: (exchange: Exchange) => answer(exchange, deps) });
   const closed = { opens: "with a model" } as const;
   const responses = { endpoint: "responses", kind: "chat", opens: "until the last one goes" } as const;
   const messages = { ...responses, endpoint: "anthropic_messages", errorForm: anthropicError } as const;
   return [
-    ["/v1/chat/completions", { endpoint: "chat_completions", kind: "chat", ...closed, ...by(answerChat) }],
-    ["/v1/completions", { endpoint: "completions", kind: "completion", ...closed, ...by(answerCompletion) }],
-    ["/v1/embeddings", { endpoint: "embeddings", kind: "embedding", opens: "always", errorForm: plainError, ...by(answerEmbeddings) }],
-    ["/v1/responses", { ...responses, ...by(answerResponses) }],
-    ["/v1/responses/input_tokens", { ...responses, ...by(answerInputTokens) }],
+    [paths.chat, { endpoint: "chat_completions", kind: "chat", ...closed, ...by(answerChat) }],
+    [paths.completions, { endpoint: "completions", kind: "completion", ...closed, ...by(answerCompletion) }],
+    [paths.embeddings, { endpoint: "embeddings", kind: "embedding", opens: "always", errorForm: plainError, ...by(answerEmbeddings) }],
+    [paths.responses, { ...responses, ...by(answerResponses) }],
+    [`${paths.responses}/input_tokens`, { ...responses, ...by(answerInputTokens) }],
     ...(deps.anthropicApi ? anthropicRoutes() : []),
   ];
 
   function anthropicRoutes(): [string, InferenceRoute][] {
     return [
-      ["/v1/messages", { ...messages, ...by(answerMessages) }],
-      ["/v1/messages/count_tokens", { ...messages, ...by(answerCountTokens) }],
+      [paths.messages, { ...messages, ...by(answerMessages) }],
+      [`${paths.messages}/count_tokens`, { ...messages, ...by(answerCountTokens) }],
     ];
   }
 }

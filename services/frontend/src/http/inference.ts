@@ -71,7 +71,10 @@ function tellFailure(exchange: Exchange, failure: AppError, { errorForm }: Infer
   if (exchange.response.headersSent) return; // told inside the stream
   const face = errorFace(failure, deps.overloadStatus);
   const backendStatus = face.status === 500 && exchange.observer.waitsForBackend ? 500 : undefined;
-  exchange.error({ ...face, overloaded: failure.status === 529, backendStatus }, errorForm);
+  const overloaded = failure.status === 529;
+  if (overloaded) exchange.observer.rejected();
+  const retryable = overloaded || failure.code === "no_instances";
+  exchange.error({ ...face, overloaded, retryable, backendStatus }, errorForm);
 }
 
 function logRequest(exchange: Exchange, failure: AppError | undefined, clientLeft: boolean, log: Logger): void {

@@ -2,6 +2,7 @@
 //
 //   POST /v1/chat/completions, /v1/completions      raw responses (sse.ts, exchange.ts)
 //   GET  /v1/models, /v1/models/{id}[/ready], /health, /live, /metrics      ordinary routes, HEAD included
+//   GET  /openapi.json, /docs/      what there is here;   GET, POST /busy_threshold      unless the admin API is off
 //   another method on these     405 without body, `allow`
 //   anything else               404 {"message":"Route not found: GET /nope",…}
 //
@@ -14,15 +15,25 @@ import { stringifyJson, toAppError } from "@mm-router/protocol";
 import type { Metrics } from "@mm-router/runtime";
 import { type Context, Hono } from "hono";
 import type { InstanceDirectory } from "../models/instance-directory.ts";
+import type { BusyWorkers } from "../models/busy-workers.ts";
 import type { AnswerDeps } from "./answer-deps.ts";
 import { inferenceRoutes } from "./inference-routes.ts";
+import { askBusyThreshold, busyThresholds } from "./busy-threshold.ts";
+import { docsPage } from "./docs-page.ts";
 import { errorBody, errorFace } from "./error-response.ts";
 import { type InferenceDeps, type InferenceRoute, serveInference } from "./inference.ts";
 import { anthropicModelById, anthropicModelList, type ModelListOptions, modelById, modelList, modelReadiness } from "./models.ts";
+import { openApi } from "./openapi.ts";
+import { readJsonBody } from "./request-body.ts";
 
 export interface ServerDeps extends AnswerDeps, InferenceDeps {
   readonly directory: InstanceDirectory;
   readonly registry: Metrics;
+  readonly busy: BusyWorkers;
+  /** Whether /busy_threshold is there (`DYN_DISABLE_FRONTEND_ADMIN_API` takes it away). */
+  readonly adminApi: boolean;
+  /** Of this service, told in /openapi.json. */
+  readonly version: string;
   readonly modelList: ModelListOptions;
 }
 
@@ -48,6 +59,7 @@ export function createHttpServer(deps: ServerDeps, tls: TlsFiles | undefined): S
 
 export function createApp(deps: ServerDeps): Hono<Env> {
   const app = new Hono<Env>();
+  const { paths } = deps;
   const inference = (route: InferenceRoute) => async (context: Context<Env>) => {
     await serveInference(context.env.incoming, context.env.outgoing, route, deps);
     return RESPONSE_ALREADY_SENT;
@@ -58,11 +70,22 @@ export function createApp(deps: ServerDeps): Hono<Env> {
 
   const get = (path: string, answer: (context: Context<Env>) => Response | Promise<Response>) =>
     app.get(path, answer).all(path, (context) => notAllowed(context, "GET,HEAD"));
-  get("/v1/models", (context) => allModels(context, deps));
-  get("/v1/models/:id{.+}", (context) => oneModel(context, deps));
-  get("/health", (context) => health(context, deps));
-  get("/live", (context) => live(context, deps));
-  get("/metrics", async (context) => context.body(await deps.registry.text(), 200, { "content-type": deps.registry.contentType }));
+  get(paths.models, (context) => allModels(context, deps));
+  get(`${paths.models}/:id{.+}`, (context) => oneModel(context, deps));
+  get(paths.health, (context) => health(context, deps));
+  get(paths.live, (context) => live(context, deps));
+  get(paths.metrics, async (context) => context.body(await deps.registry.text(), 200, { "content-type": deps.registry.contentType }));
+
+  const description = openApi(deps);
+  get("/openapi.json", (context) => json(context, 200, description));
+  get("/docs", (context) => context.body(null, 303, { location: "/docs/" }));
+  get("/docs/", (context) => context.html(docsPage(description)));
+  if (deps.adminApi) {
+    app
+      .get("/busy_threshold", (context) => json(context, 200, busyThresholds(deps.models, deps.busy)))
+      .post("/busy_threshold", (context) => setBusyThreshold(context, deps))
+      .all("/busy_threshold", (context) => notAllowed(context, "GET,HEAD,POST"));
+  }
 
   app.notFound((context) => {
     const message = `Route not found: ${context.req.method} ${context.req.path}`;
@@ -78,7 +101,7 @@ function allModels(context: Context<Env>, deps: ServerDeps): Response {
 }
 
 function oneModel(context: Context<Env>, deps: ServerDeps): Response {
-  const id = decodedId(context.req.path.slice("/v1/models/".length));
+  const id = decodedId(context.req.path.slice(`${deps.paths.models}/`.length));
   const found = isAnthropic(context, deps) ? anthropicModelById : modelById;
   if (!id.endsWith("/ready")) return json(context, 200, found(id, deps.models, deps.modelList));
   const { ready, body } = modelReadiness(id.slice(0, -"/ready".length), deps.models);
@@ -95,6 +118,17 @@ function decodedId(path: string): string {
     return decodeURIComponent(path);
   } catch {
     return path; // no model has that name either way
+  }
+}
+
+async function setBusyThreshold(context: Context<Env>, deps: ServerDeps): Promise<Response> {
+  try {
+    const body = await readJsonBody(context.env.incoming, deps.bodyLimits);
+    return json(context, 200, askBusyThreshold(body, deps.models, deps.busy));
+  } catch (error) {
+    const { status, message } = toAppError(error);
+    if (status >= 500) throw error;
+    return json(context, status, { error: message });
   }
 }
 

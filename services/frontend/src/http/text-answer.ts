@@ -8,6 +8,7 @@ import type { CompletionRequest } from "../preprocess/completion-request.ts";
 import type { RequestHints } from "../preprocess/request-hints.ts";
 import { textRequestBody } from "../preprocess/text-request.ts";
 import type { ChatSurface } from "./chat-surface.ts";
+import { pastEarlyError } from "./early-error.ts";
 import type { Exchange } from "./exchange.ts";
 import { openAiFailure, type StreamSettings, tellInStream } from "./token-answer.ts";
 import { learning } from "./token-jobs.ts";
@@ -23,7 +24,7 @@ type Tell = (answer: Answer<TextChunk>) => Promise<void>;
 /** OpenAI's own chat and completions. @throws AppError for what ends the request; inside a stream it was told before */
 export async function answerFromText(asked: TextRequest, exchange: Exchange, settings: StreamSettings): Promise<void> {
   const { request } = asked;
-  const tell = await dispatchText(asked, exchange);
+  const tell = await dispatchText(asked, exchange, settings);
   if (request.members.stream !== true) {
     const answer = new UnaryText(request.kind);
     await tell(answer);
@@ -47,7 +48,7 @@ export async function answerTextAs(
 ): Promise<void> {
   const { members } = asked.request;
   const identity = { id: surface.newId(exchange.contextId), model: members.model, created: Math.floor(exchange.receivedAtMs / 1000) };
-  const tell = await dispatchText(asked, exchange);
+  const tell = await dispatchText(asked, exchange, settings);
   if (members.stream !== true) {
     const folded = new FoldedChat();
     const pieces = new ChatChunkPieces(folded);
@@ -63,12 +64,14 @@ export async function answerTextAs(
   });
 }
 
-async function dispatchText({ request, workers, hints }: TextRequest, exchange: Exchange): Promise<Tell> {
+async function dispatchText({ request, workers, hints }: TextRequest, exchange: Exchange, settings: StreamSettings): Promise<Tell> {
   const { contextId, signal, observer } = exchange;
   observer.dispatched(0);
   const call = { contextId, body: textRequestBody(request), signal, metadata: hints.metadata };
   // A Text worker chooses ranks and reads hints itself, and takes a pinned request unchecked.
-  const stream = await workers.dispatch(call, { instanceId: undefined, dpRank: undefined });
+  const taken = await workers.dispatch(call, { instanceId: undefined, dpRank: undefined });
+  const peeks = request.members.stream === true && settings.earlyErrorMs > 0;
+  const stream = peeks ? await learning(workers, taken, pastEarlyError(taken, settings.earlyErrorMs)) : taken;
   const reader = new TextReader(request.kind, () => observer.progress(0));
   return (answer) => learning(workers, stream, relay(stream, reader, answer));
 }

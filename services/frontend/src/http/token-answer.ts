@@ -14,16 +14,19 @@ import { mergedNvext } from "../postprocess/nvext-fields.ts";
 import { StreamedCompletion } from "../postprocess/streamed-answer.ts";
 import { FoldedChat, UnaryCompletion } from "../postprocess/unary-answer.ts";
 import type { ChatStream, ChatSurface } from "./chat-surface.ts";
+import { pastEarlyError } from "./early-error.ts";
 import { streamErrorBody } from "./error-response.ts";
 import type { Exchange } from "./exchange.ts";
 import type { EventStream } from "./sse.ts";
-import { dispatchPrompts, relayJobs, type RunningJob, type TokenRequest, usageOf } from "./token-jobs.ts";
+import { dispatchPrompts, learning, relayJobs, type RunningJob, type TokenRequest, usageOf } from "./token-jobs.ts";
 
 export interface StreamSettings {
   /** Silence after which a comment is sent; 0 = never. */
   readonly keepAliveMs: number;
   /** Usage at the end of every stream, asked for or not. */
   readonly forceUsage: boolean;
+  /** How long a stream's head waits for the first item (early-error.ts); 0 = not at all. */
+  readonly earlyErrorMs: number;
 }
 
 /** How a stream is told that it failed. */
@@ -36,14 +39,14 @@ export async function answerChatTokens(
   exchange: Exchange,
   settings: StreamSettings,
 ): Promise<void> {
-  const jobs = await dispatchPrompts(request, exchange);
-  const [job] = jobs as [RunningJob]; // a chat has one prompt
   const streams = request.members.stream === true;
+  const jobs = await begunJobs(request, exchange, streams ? settings.earlyErrorMs : 0);
+  const [job] = jobs as [RunningJob]; // a chat has one prompt
   const identity = { id: surface.newId(exchange.contextId), model: request.model, created: createdAt(exchange) };
   const options = {
     form: request.form,
     logprobs: logprobOptions(request),
-    continuousUsage: streams && (surface.showsUsage === "always" || continuousUsage(request)),
+    continuousUsage: streams && (surface.showsUsage === "always" || continuousUsage(request, settings)),
     nvext: job.nvext,
   };
   if (streams) {
@@ -65,10 +68,18 @@ export async function answerChatTokens(
 
 /** @throws AppError for what ends the request; inside a stream it was told before */
 export async function answerCompletionTokens(request: TokenRequest, exchange: Exchange, settings: StreamSettings): Promise<void> {
-  const jobs = await dispatchPrompts(request, exchange);
   const streams = request.members.stream === true;
+  const jobs = await begunJobs(request, exchange, streams ? settings.earlyErrorMs : 0);
   await (streams ? streamCompletion(request, jobs, exchange, settings) : foldCompletion(request, jobs, exchange));
   noteCached(jobs, exchange);
+}
+
+/** Jobs that workers have taken, and that did not fail within `earlyErrorMs`. */
+async function begunJobs(request: TokenRequest, exchange: Exchange, earlyErrorMs: number): Promise<RunningJob[]> {
+  const jobs = await dispatchPrompts(request, exchange);
+  if (earlyErrorMs === 0) return jobs;
+  const past = (job: RunningJob) => learning(request.workers, job.stream, pastEarlyError(job.stream, earlyErrorMs));
+  return Promise.all(jobs.map(async (job) => ({ ...job, stream: await past(job) })));
 }
 
 async function streamCompletion(
@@ -83,7 +94,7 @@ async function streamCompletion(
     new StreamedCompletion(events, {
       identity: completionIdentity(request, job.contextId, exchange),
       logprobs,
-      continuousUsage: continuousUsage(request),
+      continuousUsage: continuousUsage(request, settings),
       nvext: job.nvext,
       firstIndex: job.firstIndex,
     });
@@ -134,8 +145,8 @@ function wantsUsage({ members }: TokenRequest, { forceUsage }: StreamSettings): 
   return forceUsage || members.stream_options?.include_usage === true;
 }
 
-function continuousUsage({ members: { stream_options: options } }: TokenRequest): boolean {
-  return options?.include_usage === true && options.continuous_usage_stats === true;
+function continuousUsage(request: TokenRequest, settings: StreamSettings): boolean {
+  return wantsUsage(request, settings) && request.members.stream_options?.continuous_usage_stats === true;
 }
 
 function noteCached(jobs: readonly RunningJob[], { observer }: Exchange): void {

@@ -74,10 +74,10 @@ export async function relayJobs(
   await Promise.all(jobs.map((job) => learning(workers, job.stream, relay(job.stream, job.reader, answerOf(job)))));
 }
 
-/** Lets the worker set learn from how a relay fails. */
-export async function learning(workers: WorkerSet, stream: ResponseStream, relaying: Promise<void>): Promise<void> {
+/** Lets the worker set learn from how reading a stream fails. */
+export async function learning<T>(workers: WorkerSet, stream: ResponseStream, reading: Promise<T>): Promise<T> {
   try {
-    await relaying;
+    return await reading;
   } catch (error) {
     const failure: AppError = toAppError(error);
     workers.noteFailure(stream.instanceId, failure);

@@ -38,7 +38,7 @@ async function promptOf(model: ModelCard, files: Record<string, string>, modelPa
       throw new AppError("configuration", "no such model");
     },
   };
-  const text = await loadCardText(model, source, { modelPath, warn: () => {} });
+  const text = await loadCardText(model, source, { modelPath, hidesToolsForNone: true, warn: () => {} });
   return text.render({ messages: [parseJsonLossless('{"role":"user","content":"hi"}') as never] });
 }
 

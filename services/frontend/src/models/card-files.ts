@@ -18,6 +18,8 @@ export interface CardFileSource {
 export interface CardFileOptions {
   /** `--model-path`. */
   readonly modelPath: string | undefined;
+  /** For cards that do not say whether `tool_choice: "none"` hides the tools. */
+  readonly hidesToolsForNone: boolean;
   /** Gets a sentence about what is slower than it should be. */
   readonly warn: (sentence: string) => void;
 }
@@ -45,7 +47,7 @@ export async function loadCardText(card: ModelCard, source: CardFileSource, opti
       ...(generationConfig !== undefined && { generationConfig }),
       ...(config !== undefined && { config }),
     },
-    { hidesToolsForNone: card.runtime_config?.exclude_tools_when_tool_choice_none ?? true, warn: options.warn },
+    { hidesToolsForNone: card.runtime_config?.exclude_tools_when_tool_choice_none ?? options.hidesToolsForNone, warn: options.warn },
   );
 }
 

@@ -43,16 +43,23 @@ export class ModelSet {
   /**
    * Workers for one request; several sets of one model take turns.
    *
-   * @throws AppError `model_not_found`, or `no_instances` when nobody of the model can take it now
+   * @throws AppError `model_not_found`, or `no_instances` when nobody of the model is there now
    */
   find(name: string, kind: ModelKind): WorkerSet {
     const sets = (this.#sets.get(name) ?? []).filter((set) => set.kinds.has(kind));
     if (sets.length === 0) throw new AppError("model_not_found", "Model not found");
     const routable = sets.filter((set) => set.available().length > 0);
     if (routable.length === 0) throw notReady(name);
+    const free = routable.filter((set) => set.free().length > 0);
+    const candidates = free.length > 0 ? free : routable; // when all are too busy, the dispatch says so
     const turn = this.#turns.get(name) ?? 0;
-    if (routable.length > 1) this.#turns.set(name, turn + 1);
-    return routable[turn % routable.length]!;
+    if (candidates.length > 1) this.#turns.set(name, turn + 1);
+    return candidates[turn % candidates.length]!;
+  }
+
+  /** Of all models, routable or not. */
+  names(): string[] {
+    return [...this.#sets.keys()];
   }
 
   /** All sets of one name, routable or not; empty for an unknown one. */

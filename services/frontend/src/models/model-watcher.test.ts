@@ -40,6 +40,7 @@ class Cluster {
       { namespaces, mode: "round-robin", setAsideMs: 5000 },
       {
         log,
+        isBusy: () => false,
         clock: new ManualClock(),
         models: this.models,
         discovery: {

@@ -16,6 +16,8 @@ import {
   decodeCardEntry,
   dynAddressOf,
   type EndpointAddress,
+  type InstanceId,
+  type ModelCard,
   modelTypesOf,
   toAppError,
 } from "@mm-router/protocol";
@@ -47,6 +49,7 @@ export interface ModelWatcherDeps {
   /** A client of the endpoint; the watcher closes it. */
   readonly clientOf: (address: EndpointAddress) => EndpointClient;
   readonly loadText: (entry: CardEntry) => Promise<TextModel>;
+  readonly isBusy: (id: InstanceId, model: string, card: ModelCard) => boolean;
   /** Told about every set that begins to serve. */
   readonly served: (set: WorkerSet) => void;
 }
@@ -167,7 +170,9 @@ export class ModelWatcher {
     const { address, card } = firstOf(group);
     const { mode, setAsideMs } = this.#options;
     const { clock, clientOf, models, served, log } = this.#deps;
-    const options = { name: card.display_name, address, card, sum: group.sum, text, mode, setAsideMs, clock, random: Math.random };
+    const name = card.display_name;
+    const isBusy = (id: InstanceId) => this.#deps.isBusy(id, name, card);
+    const options = { name, address, card, sum: group.sum, text, mode, setAsideMs, clock, random: Math.random, isBusy };
     const set = new WorkerSet({ ...options, client: clientOf(address) });
     for (const entry of group.entries.values()) set.members.add(entry.instanceId);
     place.serving = { group, set };

@@ -10,6 +10,7 @@ const call = { contextId: "c", body: new Uint8Array(), signal: new AbortControll
 /** A set over instances 1 … 3, whose calls end as `outcomes` says: a stream, or an error. */
 function workers({ mode = "round-robin" as RouterMode, random = (): number => 0, ids = [1n, 2n, 3n], card = {} } = {}) {
   const called: bigint[] = [];
+  const busy = new Set<bigint>();
   const outcomes = new Map<bigint, AppError>();
   const clock = new ManualClock();
   const client = {
@@ -34,10 +35,11 @@ function workers({ mode = "round-robin" as RouterMode, random = (): number => 0,
     setAsideMs: 5000,
     clock,
     random,
+    isBusy: (id: InstanceId) => busy.has(id),
   };
   const set = new WorkerSet(options);
   for (const id of ids) set.members.add(id as InstanceId);
-  return { set, called, outcomes, clock };
+  return { set, called, outcomes, clock, busy };
 }
 
 const refused = (id: bigint) => notTaken("worker_lost", "no responders", { instanceId: id as InstanceId });
@@ -54,6 +56,16 @@ describe("the workers of a model", () => {
     const { set, called } = workers({ mode: "random", random: () => dice.shift()! });
     for (let n = 0; n < 3; n++) await set.dispatch(call, anyWorker);
     expect(called).toEqual([3n, 1n, 2n]);
+  });
+
+  it("get nothing while they are too busy, and refuse when all are", async () => {
+    const { set, called, busy } = workers();
+    busy.add(1n).add(3n);
+    await set.dispatch(call, anyWorker);
+    await set.dispatch(call, anyWorker);
+    busy.add(2n);
+    await expect(set.dispatch(call, anyWorker)).rejects.toMatchObject({ code: "overloaded", status: 529 });
+    expect(called).toEqual([2n, 2n]);
   });
 
   it("pass a request on that one of them did not take, which is then left alone for a while", async () => {

@@ -3,6 +3,7 @@
 //   members    instances whose card says so (model-watcher.ts)
 //   live       members whose instance record stands as well: a card may outlive its instance, and the reverse
 //   available  live ones that did not just fail: a failed one is left alone for a while, unless there is no other
+//   free       available ones that are not too busy (busy-workers.ts)
 //
 // I1  Round robin goes by id: the next larger id after the last one chosen, so that comers and goers do not disturb it.
 // I2  A request goes to an instance at most once, and to another one only while no worker has taken it.
@@ -39,6 +40,8 @@ export interface WorkerSetOptions {
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Whether an instance has more work than its model's thresholds allow. */
+  readonly isBusy: (id: InstanceId) => boolean;
 }
 
 /** What a request demands of its worker. */
@@ -81,10 +84,16 @@ export class WorkerSet {
     return sound.length > 0 ? sound : live;
   }
 
+  /** Those that may get another request. */
+  free(): InstanceId[] {
+    return this.available().filter((id) => !this.#options.isBusy(id));
+  }
+
   /**
    * Sends a request to a worker, to another one when it is not taken.
    *
-   * @throws AppError `invalid_request` when the demanded worker is not there, `no_instances` when there is none at all
+   * @throws AppError `invalid_request` when the demanded worker is not there, `no_instances` when there is none at all,
+   *   `overloaded` when all are too busy
    */
   async dispatch(call: Call, demand: WorkerDemand): Promise<ResponseStream> {
     this.#checkRank(demand.dpRank);
@@ -92,8 +101,8 @@ export class WorkerSet {
     const tried = new Set<InstanceId>();
     let failure: AppError | undefined;
     for (;;) {
-      const id = this.#choose(this.available().filter((each) => !tried.has(each)));
-      if (id === undefined) throw failure ?? notReady(this.name);
+      const id = this.#choose(this.free().filter((each) => !tried.has(each)));
+      if (id === undefined) throw failure ?? (this.available().length > 0 ? allBusy() : notReady(this.name));
       tried.add(id);
       try {
         return await this.#direct(id, call);
@@ -165,6 +174,11 @@ export class WorkerSet {
 export function notReady(name: string): AppError {
   const message = `Model \`${name}\` is not ready to serve requests yet. The deployment may still be starting up or is not fully provisioned. Please retry shortly.`;
   return new AppError("no_instances", message, { details: { public: message } });
+}
+
+/** Every worker of a model has as much to do as its thresholds allow. */
+function allBusy(): AppError {
+  return new AppError("overloaded", "Service temporarily overloaded");
 }
 
 /** A picture, as a rule. The HTTP body was within its own limit, so the status is that of a wrong request (Dynamo ≤ 1.5 too). */

@@ -2,6 +2,7 @@
 //
 // Source: Dynamo 1.6.1, nvext.rs; an unknown member is refused (golden frontend nv.*), unknown `extra_fields` are ignored.
 import type { LosslessJson } from "@mm-router/protocol";
+import type { ParsedBody } from "./request-members.ts";
 import { anything, type Decoder, f32, i32, list, ShapeMismatch, struct, text, u32, u64, yesNo } from "./shape.ts";
 
 const agentHints = struct(
@@ -39,3 +40,9 @@ const decode = struct("NvExt", {}, members, {
 
 export type Nvext = ReturnType<typeof decode>;
 export const nvext: Decoder<Nvext> = (value: LosslessJson) => decode(value);
+
+/** The request as if it had none (`DYN_DISABLE_FRONTEND_NVEXT`): its shape was looked at all the same. */
+export function withoutNvext<R extends ParsedBody<{ readonly nvext?: Nvext }>>(request: R): R {
+  const { nvext: _, ...members } = request.members;
+  return { ...request, members, raw: new Map([...request.raw].filter(([name]) => name !== "nvext")) };
+}

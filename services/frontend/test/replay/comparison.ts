@@ -28,8 +28,13 @@ function comparableBody(body: string, contentType: string | undefined): unknown 
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const { error, ...rest } = withoutParserWords(value) as Record<string, unknown>;
   if (error !== undefined && !("code" in rest)) rest["error"] = error; // beside the flat members it is ours alone
-  if (Array.isArray(rest["data"])) rest["data"] = rest["data"].toSorted((a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1));
+  for (const name of ["data", "thresholds"]) if (Array.isArray(rest[name])) rest[name] = rest[name].toSorted(byName);
   return rest;
+}
+
+/** Of lists whose order is chance. */
+function byName(a: { readonly id?: string; readonly model?: string }, b: typeof a): number {
+  return String(a.id ?? a.model) < String(b.id ?? b.model) ? -1 : 1;
 }
 
 /** serde's sentence after its prefix, and a parser's inside a rule, are not ours to copy; in any `message` or `error` of a body. */
@@ -96,7 +101,7 @@ function maskedValue(value: JsonValue, key: string): unknown {
 export function comparableRequest(request: unknown): unknown {
   if (typeof request !== "object" || request === null) return request;
   const { mm_routing_info: _routing, ...rest } = maskedValue(request as JsonValue, "") as Record<string, unknown>;
-  const extra = rest["extra_args"] as Record<string, unknown> | undefined;
-  if (extra !== undefined) delete extra["mm_hashes"];
+  const extra = rest["extra_args"] as Record<string, unknown> | null | undefined;
+  if (extra) delete extra["mm_hashes"];
   return rest;
 }

@@ -14,6 +14,7 @@
 //   18  embeddings pass only as base64 asked as base64  numbers and base64, whichever the worker gives
 //   19  text/plain for a body of /v1/messages that is no JSON      an error in Anthropic's form, which its SDKs read
 //   20  thinking_mode is left out where /v1/messages switches thinking on      all names of the switch, as for a chat
+//   21  /v1/realtime is there for WebSockets only       not there at all
 //
 // Values are those of comparison.ts.
 
@@ -76,6 +77,7 @@ export const deliberateDifferences: readonly Difference[] = [
   { cases: /^anth\.img$/, fault: 14, expected: () => helloMessage(28), work: "anything" },
   { cases: /^anth\.img_url$/, fault: 14, expected: () => helloMessage(25), work: "anything" },
   { cases: /^emb\.(basic|dims)$/, fault: 18, expected: () => embedding([0.5, -0.25, 1]) },
+  { cases: /^get2\.GET\/v1\/realtime$/, fault: 21, expected: () => noRoute("GET /v1/realtime") },
   { cases: /^anth\.syntax$/, fault: 19, expected: () => unreadableMessage },
   { cases: /^anth\.think(\.stream)?$/, fault: 20, work: (theirs) => mapped(theirs, withThinkingMode) },
   {
@@ -113,6 +115,11 @@ function tooLong(cases: RegExp, tokens: number): Difference {
 function refusal(status: number, message: string, more: Members = {}): Value {
   const type = status === 400 ? "Bad Request" : "Internal Server Error";
   return { status, contentType: "application/json", body: { message, type, code: status, ...more } };
+}
+
+function noRoute(request: string): Value {
+  const body = { message: `Route not found: ${request}`, type: "Not Found", code: 404 };
+  return { status: 404, contentType: "application/json", body };
 }
 
 function withJoinedCall(value: Value): Value {

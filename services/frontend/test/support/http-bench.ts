@@ -1,7 +1,7 @@
 // The frontend's HTTP side over workers that play a script: no NATS, no etcd, no tokenizer.
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { AppError, Instance, InstanceId, ModelCard } from "@mm-router/protocol";
+import type { ActiveLoad, AppError, Instance, InstanceId, ModelCard } from "@mm-router/protocol";
 import {
   type Call,
   createMetrics,
@@ -16,6 +16,7 @@ import { InFlight } from "../../src/http/in-flight.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { frontendMetrics } from "../../src/metrics.ts";
 import { InstanceDirectory } from "../../src/models/instance-directory.ts";
+import { BusyWorkers } from "../../src/models/busy-workers.ts";
 import { ModelSet } from "../../src/models/model-set.ts";
 import { WorkerSet } from "../../src/models/worker-set.ts";
 import type { TextModel } from "../../src/text/index.ts";
@@ -27,6 +28,12 @@ export type Script = (call: Call) => AsyncGenerator<readonly Buffer[], void, voi
 export class HttpBench {
   readonly models = new ModelSet();
   readonly inFlight = new InFlight();
+  /** What the worker says of its load. */
+  readonly loads = new Map<InstanceId, Map<number, ActiveLoad>>();
+  readonly busy = new BusyWorkers(
+    { decodeBlocks: undefined, prefillTokens: undefined, prefillTokensFrac: undefined },
+    { listen: () => {}, of: (id) => this.loads.get(id) },
+  );
   readonly metrics = createMetrics({ processMetrics: false });
   readonly calls: Call[] = [];
   readonly cancelled: string[] = [];
@@ -54,8 +61,24 @@ export class HttpBench {
         requestLimits: { imagesMax: 1, promptsMax: 1, dataUrlLengthMax: 10, allowInternalUrls: false },
         hints: { metadataPrefix: "x-dynamo-meta-", nvext: true },
         reasoningField: "reasoning_content",
+        streamsForcedCalls: true,
+        dispatch: { tools: false, reasoning: false },
+        paths: {
+          chat: "/v1/chat/completions",
+          completions: "/v1/completions",
+          embeddings: "/v1/embeddings",
+          responses: "/v1/responses",
+          messages: "/v1/messages",
+          models: "/v1/models",
+          health: "/health",
+          live: "/live",
+          metrics: "/metrics",
+        },
         anthropicApi: true,
-        stream: { keepAliveMs: 0, forceUsage: false },
+        busy: this.busy,
+        adminApi: true,
+        version: "0",
+        stream: { keepAliveMs: 0, forceUsage: false, earlyErrorMs: 0 },
         modelList: { listInternal: false, contextWindow: undefined, maxOutputTokens: undefined },
         ...changes,
       },
@@ -83,6 +106,7 @@ export class HttpBench {
       setAsideMs: 5000,
       clock: systemClock,
       random: () => 0,
+      isBusy: (id) => this.busy.isBusy(id, name, card),
     });
     set.members.add(1n as InstanceId);
     this.models.add(set);
