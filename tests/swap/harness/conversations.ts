@@ -39,6 +39,9 @@ const user = (...parts: Part[]): Message => ({ role: "user", content: parts });
 const answer: Message = { role: "assistant", content: "I see a square of one colour." };
 const tools = '# Tools\n{"name": "zoom", "parameters": {"type": "object", "properties": {"factor": {"type": "number"}}}}';
 
+/** So that each prompt has a whole block of its own behind the template's common words, however small its image. */
+const wordsMin = 16;
+
 type Shape = (material: Material) => readonly Message[];
 
 const shapes: Readonly<Record<string, Shape>> = {
@@ -83,7 +86,7 @@ export function conversations({ count, server }: ConversationOptions): Conversat
   return Array.from({ length: count }, (_, n) => {
     const name = names[n % names.length]!;
     const shape = shapes[name]!;
-    const lead = `Number ${String(n).padStart(3, "0")}:${" tree".repeat(n % 67)}`;
+    const lead = `Number ${String(n).padStart(3, "0")}:${" tree".repeat(wordsMin + (n % 67))}`;
     const first = shape({ lead, picture: () => album.next() });
     const more = user(text("Say more."), ...(n % 4 === 0 ? [image(album.next())] : []));
     return { number: n, title: `${name} (${n})`, first, second: [...first, answer, more] };

@@ -40,6 +40,9 @@ export interface ConversationPlan {
   readonly fromServer?: boolean;
 }
 
+/** Of families whose publisher is the same code as another's: the long form is 207. */
+export const conversationsPerFamily = Number(process.env.MMR_TEST_CONVERSATIONS ?? 36);
+
 /** Requests in flight in phase 1: enough that workers batch, few enough for 2 cores. */
 const parallel = 16;
 

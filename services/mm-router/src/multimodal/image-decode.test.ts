@@ -70,6 +70,15 @@ describe("decodeImage", () => {
     }
   });
 
+  it("takes the colour key of a last chunk whose checksum was cut off, as Pillow does", async () => {
+    const name = "png_two_trns.png";
+    const whole = fileOf({ file: name });
+    const cut = whole.subarray(0, whole.lastIndexOf("tRNS") + 4 + 6);
+    const outcome = await decodeImage(cut, limits);
+    if (outcome.kind !== "pixels") throw new Error(outcome.reason);
+    expect(pixelDigest("S1", outcome.image).toString("hex")).toBe(cases.find(({ file }) => file === name)!.S1);
+  });
+
   it("names S1 and S2 of an image without uuid alike", async () => {
     const outcome = await decodeImage(fileOf({ file: "png_rgb.png" }), limits);
     if (outcome.kind !== "pixels") throw new Error(outcome.reason);

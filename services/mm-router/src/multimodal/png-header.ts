@@ -4,7 +4,7 @@
 //
 // A colour key (`tRNS`) makes every pixel of one colour transparent *in the bytes that are hashed*, though nothing else of it survives the
 // conversion to RGB. Source: PngImagePlugin.py and Image.convert of Pillow 13.
-// G1  The last tRNS before IEND counts, also behind the image data. A wrong CRC in front of the image data makes Pillow refuse the file.
+// G1  The last tRNS before IEND, or before the second picture of an animation, counts: also behind the image data. A wrong CRC in front of the image data makes Pillow refuse the file.
 // G2  Keys are compared after Pillow's own scaling, which is why the rules per depth look odd: they are its behaviour, not the standard's.
 import { crc32 } from "node:zlib";
 import { type HeaderReading, type ImageMode, short, undecodable } from "./image-format.ts";
@@ -41,20 +41,29 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 export function readPngKey(bytes: Buffer): PngKey | undefined {
   let key: Buffer | undefined;
   let palette: Buffer | undefined;
+  let frames: number | undefined;
   let isBehindData = false;
   for (let at = signatureBytes; ; ) {
     const chunk = chunkAt(bytes, at);
     if (chunk === undefined || chunk.type === "IEND") break;
+    if (isBehindData && chunk.type === "fcTL" && (frames ?? 1) > 1) break; // the next picture begins
     if (chunk.type === "IDAT") isBehindData = true;
-    else if (!isBehindData && !hasValidCrc(bytes, at + 4, chunk.end - 4)) return undefined;
+    else if (!isBehindData && (chunk.end > bytes.length || !hasValidCrc(bytes, at + 4, chunk.end - 4))) return undefined;
     if (chunk.type === "tRNS") key = chunk.data;
-    if (chunk.type === "PLTE") palette = chunk.data;
+    if (chunk.type === "PLTE" && !isBehindData) palette = chunk.data;
+    if (chunk.type === "acTL" && !isBehindData) frames = frames === undefined ? frameCount(chunk.data) : undefined;
     at = chunk.end;
   }
   if (key === undefined) return { colourKey: undefined };
   const colourType = bytes.readUInt8(25);
   if (key.length < (keyBytes[colourType] ?? 0)) return undefined;
   return { colourKey: colourKeyOf(key, bytes.readUInt8(24), colourType, palette) };
+}
+
+/** What an animation says of itself; a second such word takes the first one back. */
+function frameCount(data: Buffer): number | undefined {
+  const count = data.length < 8 ? 0 : data.readUInt32BE(0);
+  return count === 0 || count > 0x8000_0000 ? undefined : count;
 }
 
 const grey = 0;
@@ -97,16 +106,16 @@ function paletteKey(table: Buffer, palette: Buffer | undefined): Rgb | undefined
 interface Chunk {
   readonly type: string;
   readonly data: Buffer;
-  /** Behind the CRC. */
+  /** Behind the CRC, which a file that was cut off may lack: nobody looks at it behind the image data. */
   readonly end: number;
 }
 
 /** Undefined at the end of the file, in a truncated chunk, and where the type is not four letters. */
 function chunkAt(bytes: Buffer, at: number): Chunk | undefined {
-  if (at + 12 > bytes.length) return undefined;
+  if (at + 8 > bytes.length) return undefined;
   const dataEnd = at + 8 + bytes.readUInt32BE(at);
   const type = bytes.toString("latin1", at + 4, at + 8);
-  if (dataEnd + 4 > bytes.length || !/^\w{4}$/.test(type)) return undefined;
+  if (dataEnd > bytes.length || !/^\w{4}$/.test(type)) return undefined;
   return { type, data: bytes.subarray(at + 8, dataEnd), end: dataEnd + 4 };
 }
 
