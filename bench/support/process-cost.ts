@@ -12,9 +12,16 @@ export function cpuMsOf(pid: number): number {
 }
 
 /** Resident memory in MiB. */
-export function residentMibOf(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kib) / 1024;
+export const residentMibOf = (pid: number): number => statusMibOf(pid, "VmRSS");
+
+/** The most resident memory so far, in MiB. */
+export const peakMibOf = (pid: number): number => statusMibOf(pid, "VmHWM");
+
+function statusMibOf(pid: number, field: string): number {
+  const line = readFileSync(`/proc/${pid}/status`, "utf8")
+    .split("\n")
+    .find((line) => line.startsWith(`${field}:`));
+  return Number(/\d+/.exec(line ?? "")?.[0]) / 1024;
 }
 
 /** The p-quantile (0 … 1) of measured values. */

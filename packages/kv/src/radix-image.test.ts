@@ -14,7 +14,7 @@ function restored(index: RadixTree, sliceNodes?: number): RadixTree {
   const copy = new RadixTree();
   const restore = copy.restore();
   for (const worker of ranks) {
-    const image = restore.rank(worker);
+    const image = restore.rank(worker, index.entriesOf(worker));
     for (const slice of index.imageOf(worker, sliceNodes)) image.take(slice);
   }
   restore.done();

@@ -22,8 +22,11 @@ interface Rank extends RankBlocks {
 }
 
 export interface IndexRestore {
-  /** @throws AppError `protocol_error` when the rank holds something */
-  rank(worker: WorkerKey): Pick<RankRestorer, "take">;
+  /**
+   * @param entries  how many it held, or about so
+   * @throws AppError `protocol_error` when the rank holds something, `overloaded` when the index is too small
+   */
+  rank(worker: WorkerKey, entries?: number): Pick<RankRestorer, "take">;
   done(): void;
 }
 
@@ -111,12 +114,16 @@ export class RadixTree implements KvIndex {
   }
 
   /**
-   * A rank's blocks, as `restore` takes them back, in slices of about two milliseconds. Between two the index may change, but the rank must
-   * not be removed. See radix/rank-image.ts.
+   * A rank's blocks, as `restore` takes them back, in slices of about two milliseconds. Between two the index may change; a rank that is
+   * removed or cleared meanwhile has no further slices. See radix/rank-image.ts.
    */
-  imageOf(worker: WorkerKey, sliceNodes = sliceNodesDefault): Iterable<Uint32Array> {
+  *imageOf(worker: WorkerKey, sliceNodes = sliceNodesDefault): Iterable<Uint32Array> {
     const rank = this.ranks.get(worker);
-    return rank === undefined ? [] : new RankImage(this.blocks, rank, sliceNodes).slices();
+    if (rank === undefined) return;
+    for (const slice of new RankImage(this.blocks, rank, sliceNodes).slices()) {
+      yield slice;
+      if (this.ranks.get(worker) !== rank) return;
+    }
   }
 
   /** Takes images of ranks that hold nothing yet. The index is not to be asked or changed otherwise before `done`. */
@@ -124,9 +131,10 @@ export class RadixTree implements KvIndex {
     const scaffold = this.newBlocks();
     this.byIndex[scaffold.index] = undefined;
     return {
-      rank: (worker) => {
+      rank: (worker, entries = 0) => {
         if (this.ranks.get(worker) !== undefined) throw new AppError("protocol_error", "a rank has one image");
-        return new RankRestorer(this.blocks, this.addRank(worker), scaffold, this.entriesMax);
+        if (!this.hasRoomFor(entries)) throw new AppError("overloaded", "the index is too small for its snapshot");
+        return new RankRestorer(this.blocks, this.addRank(worker, entries), scaffold, this.entriesMax);
       },
       done: () => {
         this.blocks.removeAll(scaffold);
@@ -200,15 +208,15 @@ export class RadixTree implements KvIndex {
     return names.sort((a, b) => a.order - b.order);
   }
 
-  private addRank(worker: WorkerKey): Rank {
-    const rank: Rank = { ...this.newBlocks(), worker };
+  private addRank(worker: WorkerKey, room = 0): Rank {
+    const rank: Rank = { ...this.newBlocks(room), worker };
     this.byIndex[rank.index] = rank;
     this.ranks.set(worker, rank);
     return rank;
   }
 
-  private newBlocks(): RankBlocks {
-    return { index: this.freeIndexes.pop() ?? this.byIndex.length, hashes: new EngineHashes(), strays: new Set() };
+  private newBlocks(room = 0): RankBlocks {
+    return { index: this.freeIndexes.pop() ?? this.byIndex.length, hashes: new EngineHashes(room), strays: new Set() };
   }
 
   private freeIndex(index: number): void {

@@ -16,6 +16,7 @@ import {
   JetStreamSource,
   kvEventSubjects,
   type Logger,
+  type StreamPosition,
   withDeadline,
   ZmqBridge,
 } from "@mm-router/runtime";
@@ -26,7 +27,10 @@ type Nats = Parameters<typeof ensureCaptureStream>[0];
 export interface EventLogOptions {
   /** The workers' component. */
   readonly where: Pick<EndpointAddress, "namespace" | "component">;
+  /** Asked every few seconds: they grow with the workers. */
   readonly limits: () => CaptureLimits;
+  /** Where the sources begin; a stream that is not named from its beginning. */
+  readonly positions: readonly StreamPosition[];
 }
 
 export interface EventLogDeps {
@@ -39,22 +43,28 @@ export interface EventLogDeps {
 
 /** Publishers that are there answer within milliseconds. */
 const bridgeDeadlineMs = 2_000;
+const widenIntervalMs = 5_000;
 
 export class EventLog implements AsyncDisposable {
   readonly sources: readonly EventSource[];
   readonly #bridge: ZmqBridge;
   readonly #publishers: ZmqPublishers;
+  readonly #widening: NodeJS.Timeout | undefined;
 
-  private constructor(sources: readonly EventSource[], bridge: ZmqBridge, publishers: ZmqPublishers) {
+  private constructor(sources: readonly EventSource[], bridge: ZmqBridge, publishers: ZmqPublishers, widen: (() => void) | undefined) {
     this.sources = sources;
     this.#bridge = bridge;
     this.#publishers = publishers;
+    this.#widening = widen && setInterval(widen, widenIntervalMs);
   }
 
-  static async open({ where, limits }: EventLogOptions, deps: EventLogDeps): Promise<EventLog> {
+  static async open({ where, limits, positions }: EventLogOptions, deps: EventLogDeps): Promise<EventLog> {
     const { nats, discovery, log } = deps;
     const create = () => ensureCaptureStream(nats, where, limits());
-    const durable = new JetStreamSource(nats, { stream: kvStreamName(where), storesUnacknowledged: true }, log);
+    const sourceOf = (stream: string, options: { create?: () => Promise<void> } = {}): EventSource => {
+      const from = positions.find((position) => position.stream === stream);
+      return new JetStreamSource(nats, { ...options, stream, from, storesUnacknowledged: true }, log);
+    };
     const hasStream = await create().then(
       () => true,
       (error: unknown) => {
@@ -63,11 +73,17 @@ export class EventLog implements AsyncDisposable {
       },
     );
     const captured = hasStream
-      ? new JetStreamSource(nats, { stream: captureStreamName(where), create, storesUnacknowledged: true }, log)
+      ? sourceOf(captureStreamName(where), { create })
       : new CoreSource(nats, { subjects: [...kvEventSubjects(where), bridgeSubject(where)] });
     const publish = hasStream ? capturePublisher(nats, where) : async (bytes: Uint8Array) => nats.publish(bridgeSubject(where), bytes);
     const bridge = new ZmqBridge({ publish, maybeLost: deps.doubtPublisher, malformed: deps.malformed, log });
-    return new EventLog([captured, durable], bridge, new ZmqPublishers(discovery, where, bridge, log));
+    const publishers = new ZmqPublishers(discovery, where, bridge, log);
+    return new EventLog(
+      [captured, sourceOf(kvStreamName(where))],
+      bridge,
+      publishers,
+      hasStream ? widening(create, limits, log) : undefined,
+    );
   }
 
   /** Resolves after the first complete list of publishers. */
@@ -90,9 +106,31 @@ export class EventLog implements AsyncDisposable {
     return this.sources.reduce((sum, { lag = 0 }) => sum + lag, 0);
   }
 
+  /** The source that reads a stream. */
+  sourceOf(stream: string | undefined): EventSource | undefined {
+    return this.sources.find(({ position }) => position !== undefined && position.stream === stream);
+  }
+
+  /** Up to where the streams have been applied. */
+  get positions(): readonly StreamPosition[] {
+    return this.sources.flatMap(({ position }) => position ?? []);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#widening);
     this.#publishers.close();
     this.#bridge.close();
     for (const source of this.sources) source.close();
   }
+}
+
+/** Widens the log whenever its limits have grown since the last time. */
+function widening(ensure: () => Promise<void>, limits: () => CaptureLimits, log: Logger): () => void {
+  let bytesMax = 0;
+  return () => {
+    const wanted = limits().bytesMax;
+    if (wanted <= bytesMax) return;
+    bytesMax = wanted;
+    ensure().catch((error: unknown) => log.warn("the log of events stays smaller than the workers' caches ask for", { error }));
+  };
 }

@@ -72,7 +72,14 @@ function ingesting({ release = "1.6.1", workers, recoverable = [] }: Options = {
       asked.push({ worker, start, answer });
       return answer.promise;
     },
-    metrics: { event: (outcome) => outcomes.push(outcome), undecodable: () => void undecodable++, recovery: () => {}, query: () => {} },
+    replay: { canTell: () => false, ask: () => Promise.reject(new Error("nobody asks")) },
+    metrics: {
+      event: (outcome) => outcomes.push(outcome),
+      undecodable: () => void undecodable++,
+      recovery: () => {},
+      snapshot: () => {},
+      query: () => {},
+    },
     log: createLogger({ service: "test", level: "debug", destination: (line) => void lines.push(line) }),
   });
   const source = new ScriptedSource();
@@ -316,7 +323,7 @@ describe("Ingest", () => {
     asked[0]!.answer.reject(new Error("silent"));
     await ingest.settled();
     expect(index.entriesOf(one)).toBe(1);
-    expect(lines.some((line) => line.includes("did not tell its blocks"))).toBe(true);
+    expect(lines.some((line) => line.includes("nobody tells what a rank holds"))).toBe(true);
     ingest.completeRanks();
     expect(asked).toHaveLength(1);
     clock.advance(30_000);

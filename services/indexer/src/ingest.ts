@@ -8,9 +8,9 @@
 // I2  Once a worker is gone, nothing of it is taken any more.
 import { type KvIndex, RankMap } from "@mm-router/kv";
 import {
-  decodeEnvelope,
-  decodeRouterEvents,
+  decodeEventMessage,
   type Dialect,
+  type EventMessageContent,
   type InstanceId,
   type RouterEvent,
   toAppError,
@@ -22,6 +22,7 @@ import { EarlyEvents } from "./early-events.ts";
 import type { IndexerMetrics, RecoveryReason } from "./metrics.ts";
 import { RankFollower } from "./rank-follower.ts";
 import { factsOf, type Recovered } from "./recovery.ts";
+import type { RankState } from "./snapshot/snapshot-form.ts";
 
 /** What is asked of the membership. */
 export interface Workers {
@@ -32,10 +33,14 @@ export interface Workers {
   ranksOfPublisher(publisherId: U64): readonly WorkerKey[];
 }
 
+type Ask = (worker: WorkerKey, start: U64 | null, signal: AbortSignal) => Promise<Recovered>;
+
 export interface IngestDeps {
   readonly index: KvIndex;
   readonly workers: Workers;
-  readonly ask: (worker: WorkerKey, start: U64 | null, signal: AbortSignal) => Promise<Recovered>;
+  readonly ask: Ask;
+  /** Tells of ranks whose worker cannot be asked. */
+  readonly replay: { canTell(worker: WorkerKey): boolean; readonly ask: Ask };
   readonly metrics: IndexerMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -80,6 +85,7 @@ export class Ingest {
   #secondDoubt: NodeJS.Timeout | undefined;
   #idle = Promise.withResolvers<void>();
   #recoveries = 0;
+  #changes = 0;
   #caughtUp = false;
   #lastEventMs: number | undefined;
   #complainedMs = Number.NEGATIVE_INFINITY;
@@ -149,12 +155,40 @@ export class Ingest {
       this.#ranks.delete(follower.worker);
     }
     this.#early.take(workerId);
+    this.#changes++;
     this.#deps.index.removeWorker(workerId);
   }
 
   /** Somebody can be asked about this rank now. */
   recoverable(worker: WorkerKey): void {
     if (this.#caughtUp && this.#deps.workers.has(worker.workerId)) this.#rank(worker).follower.complete();
+  }
+
+  /** The index holds what a snapshot says of this rank; `source` goes on where that ended. A rank that cannot be followed on is dropped. */
+  resume(state: RankState, source: EventSource | undefined): void {
+    const { workers, index } = this.#deps;
+    const canFollow = source !== undefined || workers.recoveryTarget(state.worker) !== undefined;
+    if (!workers.has(state.worker.workerId) || !canFollow) return index.removeRank(state.worker);
+    const rank = this.#rank(state.worker);
+    rank.source = source;
+    rank.follower.resume(state);
+  }
+
+  /** Counts whatever changes the index. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  get ranks(): readonly WorkerKey[] {
+    return Array.from(this.#ranks.values(), ({ follower }) => follower.worker);
+  }
+
+  /** undefined: there is no such rank, or what it holds is just being asked for. */
+  stateOf(worker: WorkerKey): (RankState & { readonly epoch: number }) | undefined {
+    const rank = this.#ranks.get(worker);
+    const state = rank?.follower.state;
+    if (rank === undefined || state === undefined) return undefined;
+    return { ...state, worker, stream: rank.source?.position?.stream, epoch: rank.follower.epoch };
   }
 
   get recovering(): number {
@@ -180,9 +214,9 @@ export class Ingest {
     for (const event of decoded?.events ?? []) this.#event(event, decoded?.publisherId, source);
   }
 
-  #decoded({ bytes, subject, sequence }: EventMessage): { events: RouterEvent[]; publisherId: U64 | undefined } | undefined {
+  #decoded({ bytes, subject, sequence }: EventMessage): EventMessageContent | undefined {
     try {
-      return eventsOf(bytes);
+      return decodeEventMessage(bytes);
     } catch (error) {
       this.#deps.metrics.undecodable();
       const now = this.#deps.clock.now();
@@ -205,6 +239,7 @@ export class Ingest {
     rank.source = source;
     rank.lastEventMs = this.#lastEventMs = clock.now();
     rank.isConfirmed = false;
+    this.#changes++;
     rank.follower.accept(event, publisherId);
   }
 
@@ -253,12 +288,16 @@ export class Ingest {
 
   #recover(rank: FollowedRank, start: U64 | null, reason: RecoveryReason): boolean {
     const { worker } = rank.follower;
-    if (this.#deps.workers.recoveryTarget(worker) === undefined || this.#deps.clock.now() < rank.askAgainMs) {
+    if (!this.#canAsk(worker) || this.#deps.clock.now() < rank.askAgainMs) {
       this.#deps.metrics.recovery(reason, "no_target");
       return false;
     }
     void this.#ask(rank, start, reason);
     return true;
+  }
+
+  #canAsk(worker: WorkerKey): boolean {
+    return this.#deps.workers.recoveryTarget(worker) !== undefined || this.#deps.replay.canTell(worker);
   }
 
   /** Never rejects. */
@@ -267,14 +306,16 @@ export class Ingest {
     const { signal } = rank.gone;
     this.#recoveries++;
     try {
-      const answer = await this.#deps.ask(worker, start, signal);
+      const { workers, ask, replay } = this.#deps;
+      const answer = await (workers.recoveryTarget(worker) === undefined ? replay.ask(worker, start, signal) : ask(worker, start, signal));
       if (signal.aborted) return;
       this.#deps.metrics.recovery(reason, answer.kind);
+      this.#changes++;
       rank.follower.recovered(answer);
     } catch (error) {
       if (signal.aborted) return;
       this.#deps.metrics.recovery(reason, "failed");
-      this.#deps.log.warn("worker did not tell its blocks; they are forgotten until events bring them back", {
+      this.#deps.log.warn("nobody tells what a rank holds; its blocks are forgotten until events bring them back", {
         ...factsOf(worker),
         reason,
         error,
@@ -291,12 +332,4 @@ export class Ingest {
   #secondsSince(ms: number | undefined): number | undefined {
     return ms === undefined ? undefined : (this.#deps.clock.now() - ms) / 1000;
   }
-}
-
-/** JSON is an event by itself (JetStream of ≤ 1.2); everything else comes in an envelope. */
-function eventsOf(bytes: Uint8Array): { events: RouterEvent[]; publisherId: U64 | undefined } {
-  const openBrace = 0x7b;
-  if (bytes[0] === openBrace) return { events: decodeRouterEvents(bytes), publisherId: undefined };
-  const { publisher_id, payload } = decodeEnvelope(bytes);
-  return { events: decodeRouterEvents(payload), publisherId: publisher_id };
 }

@@ -22,6 +22,7 @@ import {
   type Instance,
   type InstanceId,
   instancePrefix,
+  type ModelCard,
   cardPrefix,
   recoveryEndpointOf,
   type U64,
@@ -132,6 +133,12 @@ export class Membership {
     return this.#cardsOf(workerId)[0]?.card.kv_cache_block_size;
   }
 
+  /** Blocks that the workers' caches hold together, as far as their cards say (null up to 1.2). */
+  get poolBlocks(): number {
+    const pools = this.workers.map((workerId) => Math.max(0, ...this.#cardsOf(workerId).map(({ card }) => poolOf(card))));
+    return pools.reduce((sum, blocks) => sum + blocks, 0);
+  }
+
   /** Whom to ask about a rank's blocks; undefined for durable events, decode workers, and 0.9 as it comes. */
   recoveryTarget(worker: WorkerKey): RecoveryTarget | undefined {
     for (const source of this.#sources.values()) {
@@ -212,6 +219,11 @@ export class Membership {
       },
     };
   }
+}
+
+/** A cache for each rank. */
+function poolOf({ runtime_config }: ModelCard): number {
+  return (runtime_config?.total_kv_blocks ?? 0) * (runtime_config?.data_parallel_size ?? 1);
 }
 
 /** 0.9 has one endpoint for a worker that has one rank. */

@@ -13,10 +13,14 @@ export type EventOutcome = ApplyOutcome | "duplicate" | "foreign" | "early_overf
 export type RecoveryReason = "unknown_past" | "gap" | "maybe_lost" | "new_publisher";
 export type RecoveryOutcome = "events" | "dump" | "nothing_new" | "no_target" | "failed";
 
+/** `ignored`: there was one, and it was torn, damaged or of another form. */
+export type SnapshotOutcome = "written" | "failed" | "restored" | "ignored";
+
 export interface IndexerMetrics {
   event(outcome: EventOutcome): void;
   undecodable(): void;
   recovery(reason: RecoveryReason, outcome: RecoveryOutcome): void;
+  snapshot(outcome: SnapshotOutcome): void;
   query(outcome: "scores" | "unknown_model" | "malformed", seconds: number): void;
 }
 
@@ -31,6 +35,8 @@ export interface IndexerState {
   /** Stored messages that are not in the index yet. */
   readonly lag: () => number;
   readonly ranks: () => readonly RankStatus[];
+  /** Seconds since this process wrote its last snapshot; undefined before the first. */
+  readonly snapshotAgeSeconds: () => number | undefined;
   /** Publishers that are heard over ZMQ. */
   readonly bridged: () => number;
 }
@@ -44,12 +50,14 @@ export function indexerMetrics(metrics: Metrics): IndexerMetrics {
     "reason",
     "outcome",
   ]);
+  const snapshots = metrics.counter("mm_router_indexer_snapshots_total", "Snapshots of the index by what became of them", ["outcome"]);
   const queries = metrics.counter("mm_router_indexer_queries_total", "Index queries by answer", ["outcome"]);
   const duration = metrics.histogram("mm_router_indexer_query_seconds", "Decoding, look-up and encoding of one query", queryBuckets);
   return {
     event: (outcome) => events.inc({ outcome }),
     undecodable: () => undecodable.inc(),
     recovery: (reason, outcome) => recoveries.inc({ reason, outcome }),
+    snapshot: (outcome) => snapshots.inc({ outcome }),
     query(outcome, seconds) {
       queries.inc({ outcome });
       duration.observe(seconds);
@@ -62,6 +70,11 @@ export function indexerGauges(metrics: Metrics, state: IndexerState): void {
   metrics.askedGauge("mm_router_indexer_ranks", "Ranks that hold blocks", () => state.size().ranks);
   metrics.askedGauge("mm_router_indexer_workers", "Live workers", state.workers);
   metrics.askedGauge("mm_router_indexer_recovering_ranks", "Ranks whose blocks are being asked for", state.recovering);
+  metrics.askedGauge(
+    "mm_router_indexer_snapshot_age_seconds",
+    "Since this process wrote a snapshot of the index",
+    state.snapshotAgeSeconds,
+  );
   metrics.askedGauge("mm_router_indexer_bridged_publishers", "Publishers that are heard over ZMQ", state.bridged);
   metrics.askedGauge(
     "mm_router_indexer_silence_seconds",

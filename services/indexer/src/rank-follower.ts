@@ -20,6 +20,12 @@ export interface RankFacts {
   readonly clearedScope: ClearedScope;
 }
 
+export interface FollowerState {
+  readonly cursor: U64 | undefined;
+  readonly publisher: U64 | undefined;
+  readonly isComplete: boolean;
+}
+
 export interface RankFollowerDeps {
   readonly index: KvIndex;
   /** Begins to ask the worker; false when there is nobody to ask. The answer comes through `recovered` or `failed`. */
@@ -44,6 +50,7 @@ export class RankFollower {
   #gap: { readonly start: U64 | null; readonly asked: number } = { start: null, asked: 0 };
   /** Messages may have been lost while a recovery ran that could not know it. */
   #doubtful = false;
+  #epoch = 0;
 
   /** @param facts asked anew each time: a worker's card may come after its first event */
   constructor(worker: WorkerKey, facts: () => RankFacts, deps: RankFollowerDeps) {
@@ -62,6 +69,24 @@ export class RankFollower {
 
   get lastEventId(): U64 | undefined {
     return this.#order.cursor;
+  }
+
+  /** Counts the changes of what the rank holds that were none of its events. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** undefined: what the rank holds is being asked for. */
+  get state(): FollowerState | undefined {
+    if (this.isRecovering) return undefined;
+    return { cursor: this.#order.cursor, publisher: this.#publisher, isComplete: this.#isComplete };
+  }
+
+  /** The index holds of the rank what another follower in this state had put there; nothing has been accepted yet. */
+  resume({ cursor, publisher, isComplete }: FollowerState): void {
+    if (cursor !== undefined) this.#order.advance(cursor);
+    this.#publisher = publisher;
+    this.#isComplete = isComplete;
   }
 
   /** @param publisherId of the envelope; another one than before means that the worker's state is new (≥ 1.4) */
@@ -94,6 +119,7 @@ export class RankFollower {
   }
 
   recovered(answer: Recovered): void {
+    this.#epoch++;
     if (answer.kind === "dump") this.#deps.index.removeRank(this.worker);
     if (answer.kind !== "nothing_new") this.#applyAnswer(answer);
     if (answer.kind === "dump") this.#isComplete = true;
@@ -179,6 +205,7 @@ export class RankFollower {
   }
 
   #forget(): void {
+    this.#epoch++;
     this.#deps.index.removeRank(this.worker);
     this.#order.reset();
     this.#isComplete = false;

@@ -1,21 +1,24 @@
 // Wires the indexer: discovery → membership, sources → ingest → index, index → routers and HTTP.
 //
-//   start   lease · workers known · log and own streams opened · stored events read · workers asked · served · HTTP
+//   start   lease · snapshot · workers known · log and own streams opened · later events read · workers asked · served · HTTP · snapshots
 //   close   the other way round
-import { RadixTree } from "@mm-router/kv";
-import { AppError, indexLookupEndpoint } from "@mm-router/protocol";
+import type { RadixTree } from "@mm-router/kv";
+import { AppError, indexLookupEndpoint, kvStreamName } from "@mm-router/protocol";
 import {
   connectRuntime,
+  JetStreamSource,
   type Logger,
   type RunningService,
   type Runtime,
   runtimeConfigOf,
   type ServedEndpoint,
   type ServiceDeps,
+  SnapshotStore,
+  type StreamPosition,
   systemClock,
   withDeadline,
 } from "@mm-router/runtime";
-import { type IndexerConfig, streamLimitsOf } from "./config.ts";
+import { type IndexerConfig, snapshotLimitsOf, streamLimitsOf } from "./config.ts";
 import { EventLog } from "./event-log.ts";
 import { type HttpServer, serveHttp, type WorkerStatus } from "./http.ts";
 import { Ingest } from "./ingest.ts";
@@ -23,6 +26,9 @@ import { Membership } from "./membership.ts";
 import { indexerGauges, type IndexerMetrics, indexerMetrics } from "./metrics.ts";
 import { lookupAnswerer, queryHandler } from "./query-endpoint.ts";
 import { Recovery } from "./recovery.ts";
+import { loadSnapshot } from "./snapshot/snapshot-loader.ts";
+import { SnapshotWriter } from "./snapshot/snapshot-writer.ts";
+import { StreamReplay } from "./stream-replay.ts";
 
 export interface Indexer extends RunningService {
   readonly httpPort: number;
@@ -35,10 +41,16 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
   const runtime = await connectRuntime(runtimeConfigOf(config, deps.service), deps);
   opened.defer(() => runtime.close());
 
-  const { index, membership, ingest, metrics } = createParts(config, deps, runtime);
+  let writer: SnapshotWriter | undefined;
+  const metrics = indexerMetrics(deps.metrics);
+  const snapshots = await openSnapshots(config, runtime, log);
+  const restored = await loadSnapshot(snapshots, config, config, { metrics, log });
+  const nats = await runtime.nats();
+  const { index, membership, ingest } = createParts(config, deps, { runtime, nats, metrics, index: restored.index });
   opened.defer(() => membership.close());
   opened.defer(() => ingest.close());
-  const eventLog = opened.use(await openEventLog(config, { runtime, ingest, metrics, log }));
+  const { positions } = restored;
+  const eventLog = opened.use(await openEventLog(config, { runtime, membership, ingest, metrics, positions, log }));
   const listed = Promise.all([membership.ready(), eventLog.ready]);
   await withDeadline(listed, config.connectDeadlineS * 1000, "listing the workers", deps.signal);
   indexerGauges(deps.metrics, {
@@ -49,8 +61,11 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
     lag: () => eventLog.lag,
     ranks: () => membership.workers.flatMap((workerId) => ingest.statusOf(workerId)),
     bridged: () => eventLog.bridged,
+    snapshotAgeSeconds: () => writer?.ageSeconds,
   });
+  for (const state of restored.ranks) ingest.resume(state, eventLog.sourceOf(state.stream));
   await readStored(config, ingest, eventLog, log);
+  writer = snapshots && opened.use(new SnapshotWriter(config, { index, ingest, eventLog, store: snapshots, metrics, log }));
 
   const address = { namespace: config.namespace, component: config.component, endpoint: config.endpoint };
   const queryDeps = { index, workersOf: (model: string) => membership.workersOf(model), metrics, clock: systemClock };
@@ -73,9 +88,10 @@ interface Parts {
   readonly metrics: IndexerMetrics;
 }
 
-function createParts(config: IndexerConfig, { log, metrics: registry }: ServiceDeps, runtime: Runtime): Parts {
-  const metrics = indexerMetrics(registry);
-  const index = new RadixTree({ entriesMax: config.entriesMax });
+type Nats = Awaited<ReturnType<Runtime["nats"]>>;
+type GivenParts = Pick<Parts, "index" | "metrics"> & { readonly runtime: Runtime; readonly nats: Nats };
+
+function createParts(config: IndexerConfig, { log }: ServiceDeps, { runtime, nats, index, metrics }: GivenParts): Parts {
   const membership: Membership = new Membership(
     runtime.discovery,
     { namespace: config.namespace, component: config.component },
@@ -96,16 +112,37 @@ function createParts(config: IndexerConfig, { log, metrics: registry }: ServiceD
     },
   );
   const ask = recovery.ask.bind(recovery);
-  const ingest: Ingest = new Ingest({ index, workers: membership, ask, metrics, clock: systemClock, log });
+  const replay = new StreamReplay({
+    open: () => new JetStreamSource(nats, { stream: kvStreamName(config) }, log),
+    eventIdsStartAt: ({ workerId }) => membership.dialectOf(workerId).eventIdsStartAt,
+  });
+  const ingest: Ingest = new Ingest({ index, workers: membership, ask, replay, metrics, clock: systemClock, log });
   return { index, membership, ingest, metrics };
 }
 
+/** undefined: none are wanted, or the server cannot keep them. */
+async function openSnapshots(config: IndexerConfig, runtime: Runtime, log: Logger): Promise<SnapshotStore | undefined> {
+  if (config.snapshotIntervalS === 0) return undefined;
+  try {
+    return await SnapshotStore.open(await runtime.nats(), config, snapshotLimitsOf(config));
+  } catch (error) {
+    log.warn("no snapshots of the index: a restart begins with the log and the workers", { error });
+    return undefined;
+  }
+}
+
+type LogParts = Pick<Parts, "membership" | "ingest" | "metrics"> & {
+  readonly runtime: Runtime;
+  readonly positions: readonly StreamPosition[];
+  readonly log: Logger;
+};
+
 async function openEventLog(
   { namespace, component, ...config }: IndexerConfig,
-  { runtime, ingest, metrics, log }: Pick<Parts, "ingest" | "metrics"> & { readonly runtime: Runtime; readonly log: Logger },
+  { runtime, membership, ingest, metrics, positions, log }: LogParts,
 ): Promise<EventLog> {
   return await EventLog.open(
-    { where: { namespace, component }, limits: () => streamLimitsOf(config) },
+    { where: { namespace, component }, limits: () => streamLimitsOf(config, membership.poolBlocks), positions },
     {
       nats: await runtime.nats(),
       discovery: runtime.discovery,

@@ -13,9 +13,15 @@ const loadMax = 0.8;
 const growth = 1.6;
 
 export class EngineHashes {
-  private slots = new Uint32Array(capacityMin * words);
-  private capacity = capacityMin;
+  private slots: Uint32Array;
+  private capacity: number;
   size = 0;
+
+  /** @param room for so many entries before it grows */
+  constructor(room = 0) {
+    this.capacity = Math.max(capacityMin, Math.ceil(room / loadMax));
+    this.slots = new Uint32Array(this.capacity * words);
+  }
 
   /** The position, or 0. */
   get(low: number, high: number): number {

@@ -37,9 +37,11 @@ export class PositionTree {
 
   /** The child of a position (whether attached or not) that an attached path leads to, or 0. */
   child(parent: number, low: number, high: number): number {
+    const { base, live, forks } = this.runs;
     const run = this.pages.runOf(parent);
-    const next = parent + 1;
-    if (next < this.runs.base[run]! + this.runs.live[run]! && this.hasTokens(next, low, high)) return next;
+    const offset = parent - base[run]!;
+    if (offset + 1 < live[run]! && this.hasTokens(parent + 1, low, high)) return parent + 1;
+    if ((forks[run]! & (1 << offset)) === 0) return 0; // no branch, no need to miss the table's cache line
     const branch = this.branches.find(mix(low, high, parent), parent, low, high);
     return branch === -1 ? 0 : this.runs.base[branch]!;
   }

@@ -15,7 +15,8 @@ export class RankRestorer {
   private readonly scaffold: RankBlocks;
   private readonly entriesMax: number;
   /** Position of each ordinal. */
-  private readonly positions: number[] = [root];
+  private positions = new Uint32Array(1_024).fill(root);
+  private ordinals = 1;
 
   constructor(blocks: Holdings, rank: RankBlocks, scaffold: RankBlocks, entriesMax: number) {
     this.blocks = blocks;
@@ -31,37 +32,44 @@ export class RankRestorer {
    */
   take(words: Uint32Array): void {
     for (let at = 0; at < words.length; ) {
-      const [parent, kind, count] = words.subarray(at, at + stretchWords) as unknown as [number, number, number];
+      const parent = words[at]!;
+      const kind = words[at + 1]!;
+      const count = words[at + 2]!;
       const nodeWords = (parent === nowhereOrdinal ? 0 : 2) + ((kind & isNamed) === 0 ? 0 : 2);
       const end = at + stretchWords + count * nodeWords;
       if (!(end <= words.length) || nodeWords === 0 || kind > (isNamed | isHeld)) throw noImage();
       if (this.blocks.entries + this.blocks.strays + count > this.entriesMax) throw new AppError("overloaded", "the index is too small");
-      this.takeStretch(this.parentAt(parent), kind, words.subarray(at + stretchWords, end), count);
+      this.makeRoom(count);
+      this.takeStretch(this.parentAt(parent), kind, words, at + stretchWords, count);
       at = end;
     }
   }
 
   private parentAt(ordinal: number): number {
-    const position = ordinal === nowhereOrdinal ? nowhere : this.positions[ordinal];
-    if (position === undefined) throw noImage();
-    return position;
+    if (ordinal === nowhereOrdinal) return nowhere;
+    if (ordinal >= this.ordinals) throw noImage();
+    return this.positions[ordinal]!;
   }
 
-  private takeStretch(parent: number, kind: number, nodes: Uint32Array, count: number): void {
+  private makeRoom(nodes: number): void {
+    if (this.ordinals + nodes <= this.positions.length) return;
+    const positions = new Uint32Array(2 * (this.ordinals + nodes));
+    positions.set(this.positions);
+    this.positions = positions;
+  }
+
+  private takeStretch(parent: number, kind: number, words: Uint32Array, from: number, count: number): void {
     const { blocks, rank, scaffold, positions } = this;
     const held = (kind & isHeld) !== 0;
     let position = parent;
-    for (let at = 0, left = count; left > 0; left--) {
+    for (let at = from, left = count; left > 0; left--) {
       if (parent !== nowhere) {
-        position = blocks.place(position, nodes[at]!, nodes[at + 1]!, left);
+        position = blocks.place(position, words[at++]!, words[at++]!, left);
         if (!held && !blocks.holds(scaffold, position)) blocks.holdStray(scaffold, position);
-        at += 2;
       }
-      if ((kind & isNamed) !== 0) {
-        blocks.name(rank, position, nodes[at]!, nodes[at + 1]!, held);
-        at += 2;
-      } else if (held) blocks.holdStray(rank, position);
-      positions.push(position);
+      if ((kind & isNamed) !== 0) blocks.name(rank, position, words[at++]!, words[at++]!, held);
+      else if (held) blocks.holdStray(rank, position);
+      positions[this.ordinals++] = position;
     }
   }
 }

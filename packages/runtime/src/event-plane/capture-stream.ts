@@ -46,7 +46,7 @@ export function captureStreamName({ namespace, component }: CapturedComponent): 
 }
 
 /** Neither stream names nor tokens take dots: what is no letter, digit, `-` or `_` becomes `%XX`, so no two components share a name. */
-function encodeToken(name: string): string {
+export function encodeToken(name: string): string {
   return encodeURIComponent(name).replaceAll(/[.!~*'()]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 

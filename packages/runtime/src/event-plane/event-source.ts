@@ -24,8 +24,19 @@ export interface EventMessage {
  */
 export type LossReason = "reconnected" | "overflow" | "stream_recreated" | "evicted";
 
+export interface StreamPosition {
+  readonly stream: string;
+  /** When the stream was made: another one of the same name is another stream. */
+  readonly created: string;
+  readonly sequence: number;
+  /** The run of the server: in another one messages may have been sent that nobody stored. */
+  readonly serverId: string;
+}
+
 export interface EventSource extends AsyncIterable<EventSourceItem> {
   /** Messages that are stored and have not been handed out yet; undefined where nothing is stored. */
   readonly lag?: number;
+  /** Up to where its messages have been handled: a later source that begins there misses nothing. undefined: nothing is stored. */
+  readonly position?: StreamPosition | undefined;
   close(): void;
 }

@@ -22,7 +22,7 @@ import {
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Backoff, pause } from "../flow/index.ts";
 import type { Logger } from "../service/index.ts";
-import type { EventSource, EventSourceItem, LossReason } from "./event-source.ts";
+import type { EventSource, EventSourceItem, LossReason, StreamPosition } from "./event-source.ts";
 import { isStreamMissing } from "./stream-errors.ts";
 
 export interface JetStreamSourceOptions {
@@ -31,6 +31,8 @@ export interface JetStreamSourceOptions {
   readonly create?: () => Promise<void>;
   /** Publishers do not repeat what was not stored: what they sent while the server was away may be missing. */
   readonly storesUnacknowledged?: boolean;
+  /** Where an earlier source ended: what it had handed out is not given again. */
+  readonly from?: StreamPosition | undefined;
   /** How often the stream is looked at, ms. Default 2 000. */
   readonly checkIntervalMs?: number;
 }
@@ -46,6 +48,8 @@ export class JetStreamSource implements EventSource {
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff({ firstMs: 100, maxMs: 2_000 });
   #cursor = 0;
+  /** The last sequence that whoever reads has come back from. */
+  #handled = 0;
   /** Last sequence that the stream was seen to have. */
   #newest = 0;
   /** Creation time of the stream that the cursor belongs to. */
@@ -60,6 +64,7 @@ export class JetStreamSource implements EventSource {
     this.#options = options;
     this.#log = log.child({ stream: options.stream });
     if (options.storesUnacknowledged === true) void this.#followConnection();
+    if (options.from !== undefined) this.#resume(options.from);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<EventSourceItem, void, void> {
@@ -102,6 +107,19 @@ export class JetStreamSource implements EventSource {
     return Math.max(0, this.#newest - this.#cursor);
   }
 
+  get position(): StreamPosition | undefined {
+    const { stream } = this.#options;
+    const serverId = this.#nats.info?.server_id;
+    if (this.#created === undefined || serverId === undefined) return undefined;
+    return { stream, created: this.#created, sequence: this.#handled, serverId };
+  }
+
+  #resume({ created, sequence, serverId }: StreamPosition): void {
+    this.#created = created;
+    this.#cursor = this.#handled = sequence;
+    this.#reconnected = this.#options.storesUnacknowledged === true && this.#nats.info?.server_id !== serverId;
+  }
+
   async #info(): Promise<StreamInfo> {
     const manager = await jetstreamManager(this.#nats, { checkAPI: false });
     const info = await manager.streams.info(this.#options.stream);
@@ -121,12 +139,13 @@ export class JetStreamSource implements EventSource {
     const loss = this.#compare(info);
     if (loss !== undefined) yield { kind: "maybe_lost", reason: loss };
     const target = info.state.last_seq;
-    let caughtUp = this.#cursor >= target;
+    let caughtUp = this.#cursor >= target || info.state.messages === 0;
     if (caughtUp) yield { kind: "caught_up" };
     for await (const message of this.#consume()) {
       if (message.seq !== this.#cursor + 1 && this.#cursor !== 0) yield { kind: "maybe_lost", reason: "evicted" };
       this.#cursor = message.seq;
       yield { kind: "message", subject: message.subject, bytes: message.data, sequence: message.seq };
+      this.#handled = message.seq;
       if (!caughtUp && this.#cursor >= target) {
         caughtUp = true;
         yield { kind: "caught_up" };
@@ -141,11 +160,11 @@ export class JetStreamSource implements EventSource {
     const isReconnected = this.#reconnected;
     this.#reconnected = false;
     if (isOther) {
-      this.#cursor = 0;
+      this.#cursor = this.#handled = 0;
       return "stream_recreated";
     }
     if (this.#cursor === 0 || state.first_seq <= this.#cursor + 1) return isReconnected ? "reconnected" : undefined;
-    this.#cursor = state.first_seq - 1;
+    this.#cursor = this.#handled = state.first_seq - 1;
     return "evicted";
   }
 
