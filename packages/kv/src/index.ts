@@ -7,6 +7,8 @@ export * from "./kv-index.ts";
 export * from "./local-scheduler.ts";
 export * from "./overlap.ts";
 export * from "./pad-tokens.ts";
+export * from "./prediction-check.ts";
+export * from "./prediction-trust.ts";
 export * from "./radix-tree.ts";
 export * from "./rank-map.ts";
 export * from "./replica-load.ts";

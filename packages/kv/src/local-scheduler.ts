@@ -77,6 +77,8 @@ export interface RankDecision extends RankSituation {
 export interface Booking {
   readonly worker: WorkerKey;
   readonly overlapBlocks: number;
+  /** Most blocks that any candidate holds. */
+  readonly availableBlocks: number;
   readonly decision: Decision;
   /** To be called when the first tokens come; safe to call at any time. Bound: may be passed on. */
   readonly prefillDone: () => void;
@@ -123,7 +125,8 @@ export class LocalScheduler {
     };
     this.active.add(booked.id, worker, booked.hashes ?? noHashes, booked.prefillTokens, now);
     this.observer?.booked(booked);
-    return { worker, overlapBlocks, decision, prefillDone: () => this.prefillDone(booked), free: () => this.free(booked) };
+    const availableBlocks = decision.ranks.reduce((most, rank) => Math.max(most, rank.overlapBlocks), 0);
+    return { worker, overlapBlocks, availableBlocks, decision, prefillDone: () => this.prefillDone(booked), free: () => this.free(booked) };
   }
 
   /** What `select` would decide, without booking. */

@@ -28,7 +28,7 @@ import {
   type U64,
   type WorkerKey,
 } from "@mm-router/protocol";
-import type { Discovery, Logger, Watch } from "@mm-router/runtime";
+import { type Discovery, type Logger, metricsEndpoint, type Watch } from "@mm-router/runtime";
 
 export interface MembershipListener {
   /** The last endpoint of a worker is gone. */
@@ -48,6 +48,7 @@ export interface RecoveryTarget {
 const foreignEndpoints: ReadonlySet<string> = new Set([
   indexQueryEndpoint,
   indexLookupEndpoint,
+  metricsEndpoint,
   "kv_indexer_record_routing_decision",
   "router-discovery",
 ]);

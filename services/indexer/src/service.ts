@@ -8,6 +8,8 @@ import {
   connectRuntime,
   JetStreamSource,
   type Logger,
+  metricsEndpoint,
+  metricsHandler,
   type RunningService,
   type Runtime,
   runtimeConfigOf,
@@ -71,6 +73,8 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
   const queryDeps = { index, workersOf: (model: string) => membership.workersOf(model), metrics, clock: systemClock };
   const lookup = await runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).serveAnswers(lookupAnswerer(queryDeps));
   opened.defer(() => stopServing(lookup, config));
+  const told = await runtime.endpoint({ ...address, endpoint: metricsEndpoint }).serve(metricsHandler(deps.metrics));
+  opened.defer(() => stopServing(told, config));
   const served = await runtime.endpoint(address).serve(queryHandler(queryDeps));
   opened.defer(() => stopServing(served, config));
 

@@ -110,6 +110,16 @@ export const routerFields = {
     help: "failures of the index in a row after which it is left alone for a while",
   }),
   indexRestMs: field(integer(0).default(1_000), { env: "MMR_INDEX_REST_MS", unit: "milliseconds", help: "how long it is left alone" }),
+  imageCheck: field(yesNo.default(true), {
+    flag: "image-check",
+    env: "MMR_IMAGE_CHECK",
+    help: "compare the blocks that workers publish for images with those predicted, and do not believe a worker that differs",
+  }),
+  imageCheckIntervalS: field(decimal(0).default(10), {
+    env: "MMR_IMAGE_CHECK_INTERVAL_SECS",
+    unit: "seconds",
+    help: "how often a worker is checked whose blocks are as predicted",
+  }),
   chunkedPrefill: field(yesNo.default(false), {
     flag: "chunked-prefill",
     env: "MMR_CHUNKED_PREFILL",

@@ -17,7 +17,12 @@ function handlerOf(answers: Answer[], release = "1.4.2", quality: Quality = time
   const calls: { instanceId: bigint; call: Call }[] = [];
   const books = { booked: 0, prefillDone: 0, freed: 0 };
   const log = keepingLog();
-  const booking = { overlapBlocks: 1, prefillDone: () => void books.prefillDone++, free: () => void books.freed++ } as unknown as Booking;
+  const booking = {
+    overlapBlocks: 1,
+    availableBlocks: 2,
+    prefillDone: () => void books.prefillDone++,
+    free: () => void books.freed++,
+  } as unknown as Booking;
   const workers = answers.map((_, n) => workerOfRelease(release, n, { promptTokensMax: 10 }));
   const plan = {
     choose(refused: ReadonlySet<bigint>) {
@@ -178,6 +183,7 @@ describe("the handler", () => {
       instance_id: idOf(0).toString(16),
       images: 1,
       prompt_tokens: 3,
+      available_blocks: 2,
       overlap_blocks: 1,
       outcome: "ended",
     });

@@ -52,6 +52,7 @@ export function createHandler(deps: HandlerDeps): Handler {
       };
       const end = await relay(stream, sink, { codec: incoming.codec, onItems }).finally(() => leave(load, incoming.signal));
       if (end.kind === "lost") throw lossFor(end);
+      if (end.kind === "ended") record.delivered(end.cachedTokens);
       record.finished(end.kind === "ended" ? "ended" : "worker_failed", end.kind === "ended" ? undefined : end.error);
     } catch (error) {
       record.finished(outcomeOf(error), error instanceof StreamAborted ? error.cause : error);

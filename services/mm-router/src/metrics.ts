@@ -3,6 +3,7 @@ import type { ReplicaOutcome } from "@mm-router/kv";
 import type { Metrics } from "@mm-router/runtime";
 import type { ImageMetrics } from "./multimodal/index.ts";
 import { type DegradeReason, degradeReasons, type Quality, qualityKinds } from "./routing/degrade.ts";
+import type { Sentinel } from "./routing/sentinel.ts";
 
 /** How a request went: `ended` well; the others say whose doing it was. */
 export type Outcome = "ended" | "worker_failed" | "worker_lost" | "client_closed" | "refused" | "not_taken" | "error";
@@ -13,7 +14,9 @@ export interface RouterMetrics {
   /** A worker did not take a request; it went to the next one. */
   retried(): void;
   /** A worker was chosen `seconds` after the request came. */
-  chosen(seconds: number, quality: Quality, blocks: { asked: number; held: number }): void;
+  chosen(seconds: number, quality: Quality, blocks: { asked: number; available: number; held: number }): void;
+  /** A worker said how many prompt tokens it had in its cache. */
+  delivered(tokens: number): void;
   firstToken(seconds: number): void;
   workers(count: number): void;
 }
@@ -28,6 +31,11 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
   const decisions = metrics.counter("mm_router_decisions_total", "Choices of a worker, by how sure the prompt's blocks were", ["quality"]);
   const retries = metrics.counter("mm_router_retries_total", "Requests that a worker did not take and that went to the next one");
   const blocksAsked = metrics.counter("mm_router_blocks_total", "Full blocks of routed prompts");
+  const available = metrics.counter(
+    "mm_router_available_blocks_total",
+    "Blocks of routed prompts that the best worker for each already held",
+  );
+  const delivered = metrics.counter("mm_router_delivered_tokens_total", "Prompt tokens that workers said they had in their cache");
   const blocksHeld = metrics.counter("mm_router_overlap_blocks_total", "Blocks of routed prompts that the chosen worker already held");
   const routing = metrics.histogram("mm_router_routing_seconds", "From a request's arrival to the choice of its worker", routingBuckets);
   const firstToken = metrics.histogram("mm_router_time_to_first_token_seconds", "From arrival to the first tokens", firstTokenBuckets);
@@ -38,15 +46,28 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
     finished: (outcome) => requests.inc({ outcome }),
     degraded: (reason) => degraded.inc({ reason }),
     retried: () => retries.inc(),
-    chosen(seconds, quality, { asked, held }) {
+    chosen(seconds, quality, { asked, available: best, held }) {
       decisions.inc({ quality: quality.kind });
       routing.observe(seconds);
       blocksAsked.inc(asked);
+      available.inc(best);
       blocksHeld.inc(held);
     },
+    delivered: (tokens) => delivered.inc(tokens),
     firstToken: (seconds) => firstToken.observe(seconds),
     workers: (count) => workers.set(count),
   };
+}
+
+/** Asked whenever the metrics are read. */
+export function sentinelGauges(metrics: Metrics, sentinel: Sentinel): void {
+  metrics.askedGauges(
+    "mm_router_image_predictions",
+    "Prompts with images whose published blocks were compared with the predicted ones, per live worker",
+    ["worker_id", "image_dialect", "verdict"],
+    () => sentinel.tallies(),
+  );
+  metrics.askedGauge("mm_router_distrusted_workers", "Live workers whose images are routed by their text", () => sentinel.distrusted);
 }
 
 /** What is counted about other routers' load. */

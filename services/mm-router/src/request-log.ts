@@ -31,17 +31,19 @@ export class RequestLog {
 
   chosen({ worker, dpRank, prompt, quality, booking }: Choice): void {
     const elapsed = this.elapsedMs();
+    const { availableBlocks: available, overlapBlocks: held } = booking;
     Object.assign(this.facts, {
       instance_id: hexOf(worker.instanceId),
       dp_rank: dpRank,
       isl_tokens: prompt.islTokens,
-      overlap_blocks: booking.overlapBlocks,
+      available_blocks: available,
+      overlap_blocks: held,
       quality: quality.kind,
       reason: reasonOf(quality),
       routing_ms: elapsed,
     });
     if (prompt.mmHashes !== undefined) this.facts["identity"] = "ours";
-    this.deps.metrics.chosen(elapsed / 1000, quality, { asked: prompt.blockHashes.length, held: booking.overlapBlocks });
+    this.deps.metrics.chosen(elapsed / 1000, quality, { asked: prompt.blockHashes.length, available, held });
   }
 
   retried(): void {
@@ -53,6 +55,13 @@ export class RequestLog {
     const elapsed = this.elapsedMs();
     this.facts["first_token_ms"] = elapsed;
     this.deps.metrics.firstToken(elapsed / 1000);
+  }
+
+  /** @param cachedTokens what the worker had in its cache; undefined when it does not say */
+  delivered(cachedTokens: number | undefined): void {
+    if (cachedTokens === undefined) return;
+    this.facts["cached_tokens"] = cachedTokens;
+    this.deps.metrics.delivered(cachedTokens);
   }
 
   finished(outcome: Outcome, error?: unknown): void {

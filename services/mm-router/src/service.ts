@@ -9,6 +9,8 @@ import {
   connectRuntime,
   type Environment,
   type Handler,
+  metricsEndpoint,
+  metricsHandler,
   NatsSharedCache,
   resolveModel,
   type Runtime,
@@ -23,12 +25,14 @@ import { downstreamAddressOf, ownAddress, type routerFields, schedulerConfig } f
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
-import { imageMetrics, replicaMetrics, type RouterMetrics, routerMetrics } from "./metrics.ts";
+import { imageMetrics, replicaMetrics, type RouterMetrics, routerMetrics, sentinelGauges } from "./metrics.ts";
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
 import { IndexerClient } from "./routing/indexer-client.ts";
 import { KvRouter } from "./routing/kv-router.ts";
+import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";
 import { openReplicaSync } from "./routing/replica-sync.ts";
+import { Sentinel } from "./routing/sentinel.ts";
 import { type Downstream, type DownstreamOptions, joinDownstream } from "./workers/downstream.ts";
 
 export type Config = ServiceConfig<typeof routerFields>;
@@ -55,7 +59,7 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const scheduler = schedulerOf(config);
   if (config.replicaSync) await syncReplicas(scheduler, { runtime, downstream, opened, deps });
   const handlers = routingHandlers({ config, deps, model, runtime, downstream, scheduler, metrics, opened });
-  const leave = await appear(runtime, handlers, { config, model, downstream });
+  const leave = await appear(runtime, handlers, { config, deps, model, downstream });
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
   const rest = opened.move();
   return {
@@ -90,6 +94,24 @@ function downstreamOptions(config: Config, { name, path, images }: Model, metric
     blockSize: config.blockSize,
     onWorkers: metrics.workers,
   };
+}
+
+function sentinelOf({
+  config,
+  deps,
+  runtime,
+  downstream,
+  opened,
+}: Pick<RoutingParts, "config" | "deps" | "runtime" | "downstream" | "opened">): Sentinel {
+  const { address, directory } = downstream;
+  const events = new PublishedEvents(() => openKvEvents(runtime, address), deps.log);
+  opened.defer(() => events.close());
+  const sentinel = new Sentinel(
+    { intervalMs: config.imageCheckIntervalS * 1000 },
+    { events, isLive: (id) => directory.get(id) !== undefined, clock: systemClock, log: deps.log },
+  );
+  sentinelGauges(deps.metrics, sentinel);
+  return sentinel;
 }
 
 function schedulerOf(config: Config): LocalScheduler {
@@ -154,6 +176,7 @@ function routingHandlers({ config, deps, model, runtime, downstream, scheduler, 
     analyser,
     model: model.images,
     blockSize: config.blockSize,
+    sentinel: config.imageCheck ? sentinelOf({ config, deps, runtime, downstream, opened }) : undefined,
     log,
   };
   const router = new KvRouter({ ...parts, onDegraded: metrics.degraded });
@@ -166,12 +189,13 @@ function routingHandlers({ config, deps, model, runtime, downstream, scheduler, 
 
 interface Presence {
   readonly config: Config;
+  readonly deps: RouterDeps;
   readonly model: Model;
   readonly downstream: Downstream;
 }
 
 /** Serves, publishes the card, explains; returns how to leave: keys away, grace, running requests. */
-async function appear(runtime: Runtime, handlers: Handlers, { config, model, downstream }: Presence): Promise<() => Promise<void>> {
+async function appear(runtime: Runtime, handlers: Handlers, { config, deps, model, downstream }: Presence): Promise<() => Promise<void>> {
   const address = ownAddress(config);
   const { name, path: sourcePath, files } = model;
   const card = routerCard({ name, sourcePath, blockSize: config.blockSize, files, workers: downstream.cards() });
@@ -181,12 +205,14 @@ async function appear(runtime: Runtime, handlers: Handlers, { config, model, dow
     value: encodeCardEntry({ address, instanceId, card }),
   }));
   const explaining = await runtime.endpoint({ ...address, endpoint: explainEndpoint }).serve(handlers.explain);
+  const telling = await runtime.endpoint({ ...address, endpoint: metricsEndpoint }).serve(metricsHandler(deps.metrics));
   return async () => {
     await served.withdraw();
     await registration.withdraw();
     await explaining.withdraw();
+    await telling.withdraw();
     await sleep(config.gracePeriodS * 1000);
-    await Promise.all([served.drain(drainMs(config)), explaining.drain(drainMs(config))]);
+    await Promise.all([served.drain(drainMs(config)), explaining.drain(drainMs(config)), telling.drain(drainMs(config))]);
   };
 }
 

@@ -42,7 +42,7 @@ export interface IndexStack extends AsyncDisposable {
   readonly etcd: EtcdServer;
   readonly runtime: Runtime;
   /** Start those of one component one after the other. */
-  worker(options?: Pick<WorkerOptions, "engine" | "args"> & { readonly events?: KvEventPath }): Promise<DynamoWorker>;
+  worker(options?: Pick<WorkerOptions, "engine" | "args" | "modality"> & { readonly events?: KvEventPath }): Promise<DynamoWorker>;
   mocker(options?: { readonly args?: readonly string[] }): Promise<DynamoMocker>;
   indexer(component: string, environment?: Readonly<Record<string, string>>): Promise<StackIndexer>;
 }

@@ -2,18 +2,23 @@
 import { AppError } from "@mm-router/protocol";
 import {
   connectDiscovery,
+  connectRuntime,
   createLogger,
+  createMetrics,
   type Discovery,
   field,
   helpText,
   parseConfig,
+  type RuntimeConfig,
   runtimeConfigOf,
   runtimeFields,
   yesNo,
 } from "@mm-router/runtime";
 import { z } from "zod";
 import { clusterView } from "../doctor/cluster-view.ts";
-import { diagnose, type Finding } from "../doctor/diagnosis.ts";
+import { sumOf } from "../cluster/metrics-text.ts";
+import { processMetrics, type ProcessMetrics } from "../cluster/process-metrics.ts";
+import { diagnose, type DoctorPlace, type Finding, predictionFindings, type PredictionTally } from "../doctor/diagnosis.ts";
 import { natsFindings } from "../doctor/nats-check.ts";
 
 const fields = {
@@ -32,13 +37,15 @@ const fields = {
   json: field(yesNo.default(false), { flag: "json", help: "one JSON object per finding" }),
 };
 
+const service = { name: "doctor", version: "0" };
+
 export async function run(argv: readonly string[]): Promise<number> {
   if (argv.includes("--help")) {
     process.stdout.write(helpText("mmr doctor [flags]", fields));
     return 0;
   }
   const config = parseConfig(fields, argv, process.env);
-  const { etcd, nats } = runtimeConfigOf(config, { name: "doctor", version: "0" });
+  const { etcd, nats } = runtimeConfigOf(config, service);
   const place = { namespace: config.namespace, routerComponent: config.component, workerComponent: config.downstreamComponent };
   const findings = [
     ...(await natsFindings(nats)),
@@ -47,6 +54,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       etcd.endpoints.join(","),
       (keys) => diagnose(clusterView(keys), place),
     )),
+    ...(await publishedFindings(runtimeConfigOf(config, service), place)),
   ];
   for (const finding of findings) process.stdout.write(config.json ? `${JSON.stringify(finding)}\n` : textOf(finding));
   return findings.some(({ level }) => level === "error") ? 1 : 0;
@@ -69,6 +77,33 @@ async function clusterFindings(
   } finally {
     await discovery.close();
   }
+}
+
+/** What the routers saw of published blocks. Nothing when they cannot be asked: the other findings say why. */
+async function publishedFindings(config: RuntimeConfig, { namespace, routerComponent }: DoctorPlace): Promise<Finding[]> {
+  try {
+    const log = createLogger({ service: "doctor", level: "error" });
+    const runtime = await connectRuntime(config, { log, metrics: createMetrics({ processMetrics: false }) });
+    try {
+      return predictionFindings(talliesOf(await processMetrics(runtime, { namespace, component: routerComponent })));
+    } finally {
+      await runtime.close();
+    }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [];
+  }
+}
+
+/** Summed over routers. */
+function talliesOf(routers: readonly ProcessMetrics[]): PredictionTally[] {
+  const samples = routers.flatMap((router) => router.samples.filter(({ name }) => name === "mm_router_image_predictions"));
+  const byWorker = Map.groupBy(samples, ({ labels }) => labels["worker_id"] ?? "");
+  return Array.from(byWorker, ([workerId, own]) => {
+    const sum = (verdict: string) => sumOf(own, "mm_router_image_predictions", { verdict });
+    const imageDialect = own[0]?.labels["image_dialect"] ?? "";
+    return { workerId, imageDialect, exact: sum("exact"), different: sum("different"), unseen: sum("unseen") };
+  });
 }
 
 async function listAll(discovery: Discovery): Promise<ReadonlyMap<string, string>> {

@@ -2,7 +2,7 @@ import { stringifyJson } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { clusterView } from "./cluster-view.ts";
-import { diagnose } from "./diagnosis.ts";
+import { diagnose, predictionFindings } from "./diagnosis.ts";
 import { judgeNats } from "./nats-check.ts";
 
 /** The records that a real stack of one release left in etcd. */
@@ -46,6 +46,27 @@ describe("diagnose", () => {
     expect(keys.size).toBeGreaterThan(1);
     expect(clusterView(keys).unreadable).toEqual([]);
     expect(clusterView(keys).instances.length).toBeGreaterThan(0);
+  });
+});
+
+describe("predictionFindings", () => {
+  const tally = (exact: number, different: number, unseen: number) => ({ workerId: "7", imageDialect: "pad", exact, different, unseen });
+
+  it("is content with what was published as predicted, and silent where nothing was compared", () => {
+    expect(predictionFindings([tally(3, 0, 9)])).toEqual([
+      { level: "ok", sentence: "worker 7 (pad): 3 prompts with images published as predicted" },
+    ]);
+    expect(predictionFindings([tally(0, 0, 0)])).toEqual([]);
+    expect(predictionFindings([tally(0, 0, 1)])[0]).toMatchObject({ level: "note" });
+  });
+
+  it("says how many were published otherwise, with what to do", () => {
+    const [finding] = predictionFindings([tally(1, 1, 0)]);
+    expect(finding).toMatchObject({
+      level: "warning",
+      sentence: "worker 7 (pad): 1 of 2 prompts with images were published otherwise than predicted",
+    });
+    expect(finding?.remedy).toContain("preprocessor_config.json");
   });
 });
 

@@ -161,3 +161,34 @@ function routerFindings(routers: readonly Member[], { namespace, routerComponent
 function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
+
+/** What routers saw of the blocks that workers publish for prompts with images. */
+export interface PredictionTally {
+  readonly workerId: string;
+  readonly imageDialect: string;
+  readonly exact: number;
+  readonly different: number;
+  readonly unseen: number;
+}
+
+/** Predicted against published, worker by worker; nothing where no prompt with images was compared. */
+export function predictionFindings(tallies: readonly PredictionTally[]): Finding[] {
+  return tallies.flatMap(({ workerId, imageDialect, exact, different, unseen }): Finding[] => {
+    const compared = exact + different;
+    const where = `worker ${workerId} (${imageDialect})`;
+    if (different > 0) {
+      return [
+        {
+          level: "warning",
+          sentence: `${where}: ${different} of ${count(compared, "prompt")} with images were published otherwise than predicted`,
+          remedy:
+            "give mm-router the worker's model files (preprocessor_config.json decides the number of tokens) and leave MMR_IMAGE_DIALECT at auto; the router's log names the first block that differed",
+        },
+      ];
+    }
+    if (compared > 0) return [{ level: "ok", sentence: `${where}: ${count(compared, "prompt")} with images published as predicted` }];
+    return unseen === 0
+      ? []
+      : [{ level: "note", sentence: `${where}: ${count(unseen, "prompt")} with images compared, nothing seen published` }];
+  });
+}

@@ -1,6 +1,7 @@
 export * from "./config.ts";
 export * from "./log.ts";
 export * from "./metrics.ts";
+export * from "./metrics-endpoint.ts";
 export * from "./nearest-name.ts";
 export * from "./package-version.ts";
 export * from "./run-service.ts";

@@ -1,7 +1,7 @@
 // How sure a routing decision is, and the closed list of reasons why it is not. None of them fails a request.
 //
 //   exact      every block of the prompt was predicted, and the index was asked for all of them
-//   degraded   the same for the blocks before the first image that could not be named or counted
+//   degraded   the same for the blocks before the first image that could not be named or counted, or is not believed
 //   fallback   by load alone
 //
 // Reasons about images are in multimodal/quality.ts; this file adds those about index, workers and routing itself.
@@ -14,6 +14,7 @@ export const routingReasons = {
   "index-failed": "the index refused, broke off or answered what cannot be read; its log says more",
   "index-resting": "the index failed several times in a row and is not asked for a moment",
   "block-size": "workers with another block size than ours cannot be matched, only balanced by load",
+  "prediction-differs": "this worker publishes other blocks than predicted for images: mmr doctor and the log name the first one",
   "analysis-failed": "a fault of this router while it looked at the images; the log has the error",
 } as const;
 

@@ -10,13 +10,16 @@ import type { Worker } from "../workers/worker.ts";
 import type { WorkerDirectory } from "../workers/worker-directory.ts";
 import { type DegradeReason, reasonOf } from "./degrade.ts";
 import type { IndexerClient } from "./indexer-client.ts";
-import { formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
+import { byTextPrefix, formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
 import { type IndexKnowledge, type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
+import type { Sentinel } from "./sentinel.ts";
 
 export interface KvRouterDeps extends PromptDeps {
   readonly workers: WorkerDirectory;
   readonly index: IndexerClient;
   readonly scheduler: PlanDeps["scheduler"];
+  /** Looks whether workers publish what is predicted; undefined: they are believed. */
+  readonly sentinel?: Sentinel | undefined;
   readonly onDegraded: (reason: DegradeReason) => void;
   readonly log: Logger;
 }
@@ -30,20 +33,26 @@ export class KvRouter {
 
   /** @throws AppError `client_closed` when `signal` aborts, nothing else */
   async plan(request: ReceivedRequest, signal: AbortSignal): Promise<RoutingPlan> {
-    const { workers, scheduler } = this.deps;
-    const forms = Map.groupBy(workers.available(), (worker) => formKey(request, worker));
+    const { workers, scheduler, sentinel } = this.deps;
+    const forms = Map.groupBy(workers.available(), (worker) => `${formKey(request, worker)}${this.isBelieved(request, worker) ? "" : "!"}`);
     const groups = await Promise.all(Array.from(forms.values(), (group) => this.group(request, group, signal)));
-    return new RoutingPlan(groups, request, { scheduler, available: () => workers.available() });
+    return new RoutingPlan(groups, request, { scheduler, sentinel, available: () => workers.available() });
   }
 
   private async group(request: ReceivedRequest, workers: readonly Worker[], signal: AbortSignal): Promise<PlanGroup> {
-    const prompt = await this.prompt(request, workers[0]!, signal); // groups have a member
+    const [worker] = workers as [Worker]; // groups have a member
+    const predicted = await this.prompt(request, worker, signal);
+    const prompt = this.isBelieved(request, worker) ? predicted : byTextPrefix(predicted);
     const reason = reasonOf(prompt.quality);
     if (reason !== undefined) this.deps.onDegraded(reason);
     if (prompt.refusal) return { workers, prompt, overlap: [] };
     const { overlap, index } = await this.overlap(workers, prompt, signal);
     for (const missing of index.degraded) this.deps.onDegraded(missing);
     return { workers, prompt, overlap, index };
+  }
+
+  private isBelieved({ images }: ReceivedRequest, { instanceId }: Worker): boolean {
+    return images.length === 0 || (this.deps.sentinel?.isTrusted(instanceId) ?? true);
   }
 
   private async prompt(request: ReceivedRequest, worker: Worker, signal: AbortSignal): Promise<RoutedPrompt> {

@@ -1,4 +1,5 @@
 import { AppError } from "@mm-router/protocol";
+import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { frameOf, KeepingSink, streamOf, tokensFrame } from "../testing.ts";
 import { relay } from "./relay.ts";
@@ -28,6 +29,17 @@ describe("relay", () => {
     );
     expect(counts).toEqual([2, 1]);
   });
+
+  it.each(["0.9.1", "1.0.2", "1.2.1", "1.4.2", "1.5.1", "1.6.1"])(
+    "tells what a real worker of %s says it had in its cache",
+    async (release) => {
+      const { direct } = golden<{ direct: { label: string; chunks: Record<string, unknown>[] }[] }>(`worker/direct-${release}.json`);
+      const { chunks } = direct.find(({ label }) => label === "plain again (cache hit)")!;
+      const frames = chunks.map((data) => [frameOf({ data })]);
+      expect((await relayed(streamOf(frames))).end).toEqual({ kind: "ended", cachedTokens: 64 });
+      expect((await relayed(streamOf(frames.slice(0, -1)))).end).toEqual({ kind: "ended" });
+    },
+  );
 
   it("writes a worker's error anew, so that every release reads its text, and names it as the end", async () => {
     const { sink, end } = await relayed(

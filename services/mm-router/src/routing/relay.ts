@@ -18,7 +18,8 @@ export interface RelayOptions {
 }
 
 export type RelayEnd =
-  | { readonly kind: "ended" }
+  /** `cachedTokens`: prompt tokens that the worker says it had in its cache. */
+  | { readonly kind: "ended"; readonly cachedTokens?: number }
   /** The worker named an error, which was passed on, and ended its stream. */
   | { readonly kind: "failed"; readonly error: AppError }
   /** The worker broke off, or said that it is going; nothing was passed on about it. */
@@ -40,7 +41,9 @@ export async function relay(stream: ResponseStream, sink: ResponseSink, options:
     if (!(error instanceof AppError) || error.code === "client_closed") throw error;
     return { kind: "lost", error, afterItems: progress.items > 0 };
   }
-  return progress.failure === undefined ? { kind: "ended" } : { kind: "failed", error: progress.failure };
+  if (progress.failure !== undefined) return { kind: "failed", error: progress.failure };
+  const cachedTokens = progress.last === undefined ? undefined : cachedTokensOf(progress.last);
+  return cachedTokens === undefined ? { kind: "ended" } : { kind: "ended", cachedTokens };
 }
 
 interface Progress {
@@ -48,11 +51,14 @@ interface Progress {
   items: number;
   tokensCame: boolean;
   failure?: AppError;
+  /** The newest frame; that of a choice's end tells its usage. */
+  last?: Buffer | undefined;
 }
 
 async function passOn(frames: readonly Buffer[], sink: ResponseSink, { codec, onItems }: RelayOptions, progress: Progress): Promise<void> {
   progress.tokensCame ||= frames.some(hasTokens);
   if (progress.tokensCame) onItems(frames.length);
+  progress.last = frames.at(-1);
   if (codec === "json" && frames.every(isPlainItem)) {
     progress.items += frames.length;
     return sink.frames(frames);
@@ -74,7 +80,10 @@ async function passOneOn(frame: Buffer, sink: ResponseSink, progress: Progress):
 /** How every release writes an item with data: `{"data":{"data":…`. */
 const plainStart = Buffer.from('{"data":{"data":');
 const tokenIds = Buffer.from('"token_ids":[');
+const cachedTokens = Buffer.from('"cached_tokens":');
 const closeBracket = 0x5d;
+/** More digits than any count of tokens has. */
+const digitsMax = 12;
 
 function isPlainItem(frame: Buffer): boolean {
   return frame.length >= plainStart.length && plainStart.compare(frame, 0, plainStart.length) === 0;
@@ -83,4 +92,11 @@ function isPlainItem(frame: Buffer): boolean {
 function hasTokens(frame: Buffer): boolean {
   const at = frame.indexOf(tokenIds);
   return at >= 0 && frame[at + tokenIds.length] !== closeBracket;
+}
+
+function cachedTokensOf(frame: Buffer): number | undefined {
+  const at = frame.indexOf(cachedTokens);
+  if (at < 0) return undefined;
+  const digits = /^\d+/.exec(frame.toString("latin1", at + cachedTokens.length, at + cachedTokens.length + digitsMax));
+  return digits === null ? undefined : Number(digits[0]);
 }

@@ -18,6 +18,10 @@ export interface RoutedPrompt {
   /** Of the full blocks that are sure. */
   readonly blockHashes: BigUint64Array;
   readonly quality: Quality;
+  /** Of a prompt with images that is exact: all its full blocks, to be compared with what the worker publishes. */
+  readonly predicted?: BigUint64Array;
+  /** Leading blocks without a token of an image. */
+  readonly textBlocks?: number;
   /** Names that we chose for the images; the worker must be told them. */
   readonly mmHashes?: readonly string[];
   /** Why workers of this kind must not get the request. */
@@ -58,17 +62,28 @@ export async function routedPrompt(
   };
   if (request.images.length === 0)
     return { islTokens: tokenIds.length, blockHashes: blockHashes({ ...hashed, tokens: tokenIds }), quality: exact };
-  const { routingTokens, blockMmInfos, promptTokens, quality, ours, identities, refusal } = await deps.analyser.analyse(
+  const { routingTokens, blockMmInfos, promptTokens, ranges, quality, ours, identities, refusal } = await deps.analyser.analyse(
     analysisInput(request, form, deps),
     signal,
   );
+  const hashes = blockHashes({ ...hashed, tokens: routingTokens, blockMmInfos });
+  const [firstImage] = ranges;
   return {
     islTokens: promptTokens,
-    blockHashes: blockHashes({ ...hashed, tokens: routingTokens, blockMmInfos }),
+    blockHashes: hashes,
     quality,
+    ...(quality.kind === "exact" &&
+      firstImage !== undefined && { predicted: hashes, textBlocks: Math.floor(firstImage.start / deps.blockSize) }),
     ...(ours && identities && { mmHashes: identities }),
     ...(refusal && { refusal }),
   };
+}
+
+/** The same prompt for a worker whose images are not believed: its text before the first image alone. */
+export function byTextPrefix(prompt: RoutedPrompt): RoutedPrompt {
+  const { blockHashes: hashes, textBlocks } = prompt;
+  if (textBlocks === undefined) return prompt;
+  return { ...prompt, blockHashes: hashes.subarray(0, textBlocks), quality: { kind: "degraded", reason: "prediction-differs" } };
 }
 
 function analysisInput(

@@ -5,6 +5,7 @@ import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import { decisionQuality, type DegradeReason, type Quality } from "./degrade.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
+import type { Sentinel, WatchEnd } from "./sentinel.ts";
 
 /** Workers for which the prompt has the same form. */
 export interface PlanGroup {
@@ -47,6 +48,7 @@ export type Wishes = Pick<ReceivedRequest, "routing" | "override">;
 
 export interface PlanDeps {
   readonly scheduler: LocalScheduler;
+  readonly sentinel?: Pick<Sentinel, "sent" | "watch"> | undefined;
   /** Those that may be chosen at this moment. */
   readonly available: () => readonly Worker[];
 }
@@ -74,7 +76,18 @@ export class RoutingPlan {
     const booking = this.deps.scheduler.select(question.request);
     const { workerId, dpRank } = booking.worker;
     const { worker, group } = question.candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
-    return { worker, dpRank, prompt: group.prompt, quality: qualityOf(group), booking };
+    return { worker, dpRank, prompt: group.prompt, quality: qualityOf(group), booking: this.watched(booking, worker, group) };
+  }
+
+  /** The booking, its end told to the sentinel too where the request's blocks are looked at. */
+  private watched(booking: Booking, worker: Worker, { prompt, index }: PlanGroup): Booking {
+    const { sentinel } = this.deps;
+    if (sentinel === undefined) return booking;
+    const { predicted } = prompt;
+    sentinel.sent(predicted ?? prompt.blockHashes);
+    if (predicted === undefined || index === undefined || index.degraded.length > 0) return booking;
+    const ended = sentinel.watch({ worker, rank: booking.worker, predicted, overlapBlocks: booking.overlapBlocks });
+    return ended === undefined ? booking : endingWith(booking, ended);
   }
 
   /**
@@ -117,6 +130,21 @@ export class RoutingPlan {
 export function qualityOf({ prompt, index }: PlanGroup): Quality {
   const missing = index?.tookMs === undefined ? index?.degraded : index.degraded.filter((reason) => reason !== "block-size");
   return decisionQuality(prompt.quality, missing ?? []);
+}
+
+function endingWith(booking: Booking, ended: WatchEnd): Booking {
+  let tokensCame = false;
+  return {
+    ...booking,
+    prefillDone: () => {
+      tokensCame = true;
+      booking.prefillDone();
+    },
+    free: () => {
+      booking.free();
+      ended(tokensCame);
+    },
+  };
 }
 
 function wantedIds(hints: RoutingHints): ReadonlySet<InstanceId> {
