@@ -1,4 +1,4 @@
-// Puts `data:` URLs back into OpenAI messages.
+// Images in OpenAI messages, for workers that build their prompt from them.
 //
 // A 1.6 frontend empties them there and sends them in `multi_modal_data` alone; a 0.9 worker builds its prompt from the
 // messages and would get an image without a source (golden/multimodal/frontend_requests.json).
@@ -19,6 +19,16 @@ export function restoreImageUrls(messages: LosslessJson, images: readonly (strin
     restored = true;
   }
   return restored ? messages : undefined;
+}
+
+/**
+ * Whether the prompt that a 0.9 worker builds begins as ours: it puts all images into one user message, before the texts of all messages
+ * (golden/worker/mm-0.9.1.json: every image at token 15, behind the template's head, whatever stood before it).
+ */
+export function startsWithImage(messages: LosslessJson): boolean {
+  const [first] = mapsIn(messages);
+  const [part] = mapsIn(first?.get("content"));
+  return first?.get("role") === "user" && part?.get("type") === "image_url";
 }
 
 type JsonMap = Map<string, LosslessJson>;

@@ -13,9 +13,11 @@ import {
   encodeBody,
   imageUrlsOf,
   type JsonValue,
+  type LosslessJson,
   type MemberSpan,
   memberSpans,
   parseJson,
+  parseJsonLossless,
   type RoutingHints,
   tokenIdsAt,
 } from "@mm-router/protocol";
@@ -97,6 +99,13 @@ export function frontendTokensOf({ body, members }: ReceivedRequest): Uint32Arra
 export function processorOptionsOf({ body, members }: ReceivedRequest): Record<string, JsonValue> | undefined {
   const options = objectBytes(body, members, "mm_processor_kwargs");
   return options && (parseJson(options) as Record<string, JsonValue>);
+}
+
+/** `extra_args.messages`; undefined where the request has none. */
+export function messagesOf({ body, members }: ReceivedRequest): LosslessJson | undefined {
+  const extraArgs = objectBytes(body, members, "extra_args");
+  const span = extraArgs && memberSpans(extraArgs).get("messages");
+  return extraArgs && span && parseJsonLossless(extraArgs.subarray(span.start, span.end));
 }
 
 function givenHashesOf(json: Buffer, members: ReadonlyMap<string, MemberSpan>): string[] | undefined {

@@ -43,8 +43,10 @@ export function routedImagesSuite(title: string, cell: CellOf, frontendOf: (cell
       expect([...again].map(([name, servers]) => [name, servers])).toEqual([...first].map(([name, [server]]) => [name, [server, server]]));
     });
 
-    it("routes by the text before the first image", async () => {
-      const { workers, indexer } = cell();
+    it("routes by the text before the first image", async (context) => {
+      const { release, workers, indexer } = cell();
+      if (release === "0.9.1")
+        context.skip("Dynamo 0.9.1 puts images before the text of an image request; remedy: none, such requests are routed by load");
       const text = uniquePrompt();
       const heldBefore = await blocksIn(indexer!.url);
       const before = await ask(text, 8);

@@ -168,6 +168,18 @@ describe("analyseImages", () => {
     expect(Array.from(analysis.routingTokens)).toEqual([1, 2]);
   });
 
+  it("is sure of nothing where the worker makes another prompt, but still knows what would end it", async () => {
+    const data = "data:image/png;base64,AAAA";
+    const rebuilt = { ...request([data, a], "none", "0.9.1"), isPromptRebuilt: true };
+    const analysis = await analyseImages(rebuilt, world({ [data]: png(28, 28) }), signal);
+    expect(analysis).toMatchObject({
+      routingTokens: new Uint32Array(),
+      ranges: [],
+      quality: { kind: "fallback", reason: "prompt-rebuilt" },
+    });
+    expect((await analyseImages(rebuilt, world({ [data]: png(1, 300) }), signal)).refusal).toMatchObject({ status: 400 });
+  });
+
   it("refuses more images than the limit before it looks at any", async () => {
     const deps = world({});
     const { refusal } = await analyseImages(request(new Array(9).fill(a)), deps, signal);

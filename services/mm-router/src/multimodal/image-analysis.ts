@@ -41,6 +41,8 @@ export interface AnalysisInput {
   readonly worker: Pick<Dialect, "diesOnBadRequests" | "fetchesPrivateAddresses" | "readsMmHashes">;
   /** The longest prompt that the worker takes, images expanded. */
   readonly promptTokensMax?: number | undefined;
+  /** The worker makes another prompt of the request, of which these tokens say nothing. */
+  readonly isPromptRebuilt?: boolean;
 }
 
 export interface Analysis {
@@ -79,7 +81,8 @@ export async function analyseImages(received: AnalysisInput, dependencies: Analy
   if (forbidden !== undefined) return { ...unread(received, "url-forbidden"), refusal: forbidden };
   if (input === undefined || obstacle !== undefined) return unread(received, obstacle ?? "processor-options");
   const loaded = await loadImages(input, dependencies, signal);
-  return judged(input, imageViewsOf(input, loaded, dependencies.identity));
+  const analysis = judged(input, imageViewsOf(input, loaded, dependencies.identity));
+  return input.isPromptRebuilt === true ? withoutBlocks(analysis, "prompt-rebuilt") : analysis;
 }
 
 function plain(tokenIds: Uint32Array): Analysis {
@@ -136,9 +139,13 @@ function placeholdersOf({ tokenIds, model }: Pick<AnalysisInput, "tokenIds" | "m
 /** The decision without any image: text before the first, or nothing where that place is not known. */
 function unread(input: AnalysisInput, reason: DegradeReason): Analysis {
   const { tokenIds, model } = input;
-  const isPlaceKnown = placeholdersOf(input) > 0;
+  const isPlaceKnown = placeholdersOf(input) > 0 && input.isPromptRebuilt !== true;
   const routingTokens = isPlaceKnown ? beforeImage(tokenIds, model.placeholderId as number, 0) : new Uint32Array();
   return { ...plain(routingTokens), promptTokens: tokenIds.length, quality: { kind: isPlaceKnown ? "degraded" : "fallback", reason } };
+}
+
+function withoutBlocks(analysis: Analysis, reason: DegradeReason): Analysis {
+  return { ...analysis, routingTokens: new Uint32Array(), blockMmInfos: undefined, ranges: [], quality: { kind: "fallback", reason } };
 }
 
 function loadImages(

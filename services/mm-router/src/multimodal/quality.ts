@@ -9,6 +9,8 @@
 /** Reason → what it means and what an operator can do about it. */
 export const degradeReasons = {
   "no-image-events": "the workers publish no image information (Dynamo ≤ 0.9): only text before the first image can match",
+  "prompt-rebuilt":
+    "workers ≤ 0.9 build the prompt of an image request themselves, images first: with text or a system prompt before them it is another",
   "frontend-count": "the image could not be read; its token count is the frontend's, which differs from the processor's for tiny images",
   "unknown-family": "no token arithmetic for this model type: images cannot be counted",
   "unknown-token": "the tokenizer lacks a token of the family's image layout",

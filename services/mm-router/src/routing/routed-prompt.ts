@@ -8,7 +8,8 @@
 import { blockHashes } from "@mm-router/kv";
 import type { AppError } from "@mm-router/protocol";
 import type { AnalysisInput, ImageAnalyser, ImageModel } from "../multimodal/index.ts";
-import { frontendTokensOf, processorOptionsOf, type ReceivedRequest } from "../received-request.ts";
+import { startsWithImage } from "../image-urls.ts";
+import { frontendTokensOf, messagesOf, processorOptionsOf, type ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import { exact, type Quality } from "./degrade.ts";
 
@@ -103,5 +104,6 @@ function analysisInput(
     dialect: imageDialect,
     worker: dialect,
     promptTokensMax,
+    isPromptRebuilt: dialect.readsImagePromptFromMessages && !startsWithImage(messagesOf(request) ?? []),
   };
 }
