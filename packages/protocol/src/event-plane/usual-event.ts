@@ -171,14 +171,23 @@ function mmInfoOf(cursor: UsualCursor): BlockMmInfo {
   return { mm_objects };
 }
 
-/** TRT-LLM leaves the offsets empty. */
 function mmObjectOf(cursor: UsualCursor): MmObject {
   const members = cursor.open();
   const mm_hash = u64Member(cursor, names.mmHash, true) as MmHash;
   cursor.member(names.offsets, false);
-  if (cursor.hasItem(0, cursor.openList())) throw NotUsual;
+  const offsets: (readonly [number, number])[] = [];
+  const count = cursor.openList();
+  while (cursor.hasItem(offsets.length, count)) offsets.push(offsetOf(cursor));
   cursor.close(members, 2);
-  return { mm_hash, offsets: [] };
+  return { mm_hash, offsets };
+}
+
+function offsetOf(cursor: UsualCursor): readonly [number, number] {
+  const pair: number[] = [];
+  const count = cursor.openList();
+  while (cursor.hasItem(pair.length, count)) pair.push(cursor.u32());
+  if (pair.length !== 2) throw NotUsual;
+  return pair as [number, number];
 }
 
 function u64Member(cursor: UsualCursor, name: UsualName, isFirst = false): U64 {
