@@ -46,7 +46,9 @@ describe("the usual form", () => {
     );
     const image = fc
       .array(hash, { maxLength: 2 })
-      .map((hashes) => ({ mm_objects: hashes.map((mm_hash) => ({ mm_hash: mm_hash as MmHash, offsets: [] })) }));
+      .map((hashes) => ({
+        mm_objects: hashes.map((mm_hash, at) => ({ mm_hash: mm_hash as MmHash, offsets: at === 0 ? [] : [[at, 9] as const] })),
+      }));
     const block = fc.record({ block_hash: hash, tokens_hash: hash, mm_extra_info: fc.option(image) });
     const data = fc.oneof(
       fc
