@@ -9,7 +9,7 @@ export const imageFields = {
   imageDialect: field(z.enum(["auto", "none", "oov-s1", "pad", "in-vocab"]).default("auto"), {
     flag: "image-dialect",
     env: "MMR_IMAGE_DIALECT",
-    help: "what stands for an image in the workers' KV events; auto: by their release",
+    help: "what stands for an image in the workers' KV events; auto: by their release, and by what their events show",
   }),
   imageIdentity: field(z.enum(["content", "url"]).default(imageConfigDefaults.identity), {
     flag: "image-identity",

@@ -108,7 +108,13 @@ function sentinelOf({
   opened.defer(() => events.close());
   const sentinel = new Sentinel(
     { intervalMs: config.imageCheckIntervalS * 1000 },
-    { events, isLive: (id) => directory.get(id) !== undefined, clock: systemClock, log: deps.log },
+    {
+      events,
+      isLive: (id) => directory.get(id) !== undefined,
+      dialects: config.imageDialect === "auto" ? directory : undefined,
+      clock: systemClock,
+      log: deps.log,
+    },
   );
   sentinelGauges(deps.metrics, sentinel);
   return sentinel;

@@ -62,16 +62,24 @@ function withoutPictures(message: Message): object {
 
 const partsOf = (content: Message["content"]): readonly Part[] => (typeof content === "string" ? [] : content);
 
-const routerAt = (router: OurService, endpoint: string) => ({ component: "mm_router", endpoint, instanceId: router.instanceId });
-
-export async function explain({ system, runtime }: ProofStack, request: ImageRequest, router = system.routers[0]!): Promise<Explanation> {
-  const { items, error } = await callInstance(runtime, system.place, routerAt(router, explainEndpoint), request);
+export async function explain(
+  { system, runtime }: ProofStack,
+  request: ImageRequest,
+  { instanceId }: Pick<OurService, "instanceId"> = system.routers[0]!,
+  component = "mm_router",
+): Promise<Explanation> {
+  const { items, error } = await callInstance(runtime, system.place, { component, endpoint: explainEndpoint, instanceId }, request);
   if (error !== undefined) throw error;
   return decodeExplanation(items[0]);
 }
 
-export function generate({ system, runtime }: ProofStack, request: ImageRequest, router = system.routers[0]!): Promise<CallOutcome> {
-  return callInstance(runtime, system.place, routerAt(router, "generate"), request);
+export function generate(
+  { system, runtime }: ProofStack,
+  request: ImageRequest,
+  { instanceId }: Pick<OurService, "instanceId"> = system.routers[0]!,
+  component = "mm_router",
+): Promise<CallOutcome> {
+  return callInstance(runtime, system.place, { component, instanceId }, request);
 }
 
 export interface Usage {

@@ -1,5 +1,5 @@
 // Our runtime inside the test process: the client whose answers are compared with those of Dynamo's own client.
-import { type Annotated, AppError, decodeDataFrame, errorOf, type InstanceId } from "@mm-router/protocol";
+import { type Annotated, AppError, decodeDataFrame, errorOf, type InstanceId, stringifyJson } from "@mm-router/protocol";
 import { connectRuntime, createLogger, createMetrics, parseConfig, type Runtime, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";
 import { addressesOf, type Place } from "@mm-router/testkit";
 
@@ -43,7 +43,7 @@ export async function callInstance(
     await client.ready();
     const call = {
       contextId: crypto.randomUUID(),
-      body: Buffer.from(JSON.stringify(request)),
+      body: Buffer.from(stringifyJson(request)),
       signal: options.signal ?? AbortSignal.timeout(30_000),
     };
     const stream = await client.direct(target.instanceId as InstanceId, call);

@@ -6,12 +6,13 @@
 // Releases differ in what enters a hash (images, LoRA, cache salt): one prompt has as many forms as there are kinds of
 // workers, nearly always one.
 import { blockHashes } from "@mm-router/kv";
-import type { AppError } from "@mm-router/protocol";
+import type { AppError, ImageDialect } from "@mm-router/protocol";
 import type { AnalysisInput, ImageAnalyser, ImageModel } from "../multimodal/index.ts";
 import { startsWithImage } from "../image-urls.ts";
 import { frontendTokensOf, messagesOf, processorOptionsOf, type ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import { exact, type Quality } from "./degrade.ts";
+import type { PredictAs } from "./image-dialects.ts";
 
 export interface RoutedPrompt {
   /** What the worker has to compute: every token of the prompt, images expanded as far as that is known. */
@@ -21,6 +22,8 @@ export interface RoutedPrompt {
   readonly quality: Quality;
   /** Of a prompt with images that is exact: all its full blocks, to be compared with what the worker publishes. */
   readonly predicted?: BigUint64Array;
+  /** The same if the worker used another image dialect. */
+  readonly predictAs?: PredictAs;
   /** Leading blocks without a token of an image. */
   readonly textBlocks?: number;
   /** Names that we chose for the images; the worker must be told them. */
@@ -74,10 +77,22 @@ export async function routedPrompt(
     blockHashes: hashes,
     quality,
     ...(quality.kind === "exact" &&
-      firstImage !== undefined && { predicted: hashes, textBlocks: Math.floor(firstImage.start / deps.blockSize) }),
+      firstImage !== undefined && {
+        predicted: hashes,
+        textBlocks: Math.floor(firstImage.start / deps.blockSize),
+        predictAs: (imageDialect: ImageDialect) => predictedAs(request, { ...form, imageDialect }, deps),
+      }),
     ...(ours && identities && { mmHashes: identities }),
     ...(refusal && { refusal }),
   };
+}
+
+/** How long an image may be looked at again for another dialect: nobody waits for it. */
+const otherDialectMs = 10_000;
+
+async function predictedAs(request: ReceivedRequest, form: PromptForm, deps: PromptDeps): Promise<BigUint64Array | undefined> {
+  const prompt = await routedPrompt(request, form, deps, AbortSignal.timeout(otherDialectMs)).catch(() => undefined);
+  return prompt?.predicted;
 }
 
 /** The same prompt for a worker whose images are not believed: its text before the first image alone. */

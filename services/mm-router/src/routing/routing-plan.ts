@@ -83,10 +83,10 @@ export class RoutingPlan {
   private watched(booking: Booking, worker: Worker, { prompt, index }: PlanGroup): Booking {
     const { sentinel } = this.deps;
     if (sentinel === undefined) return booking;
-    const { predicted } = prompt;
+    const { predicted, predictAs } = prompt;
     sentinel.sent(predicted ?? prompt.blockHashes);
     if (predicted === undefined || index === undefined || index.degraded.length > 0) return booking;
-    const ended = sentinel.watch({ worker, rank: booking.worker, predicted, overlapBlocks: booking.overlapBlocks });
+    const ended = sentinel.watch({ worker, rank: booking.worker, predicted, overlapBlocks: booking.overlapBlocks, predictAs });
     return ended === undefined ? booking : endingWith(booking, ended);
   }
 

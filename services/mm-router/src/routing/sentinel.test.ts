@@ -1,7 +1,8 @@
-import type { BlockHash, ExternalHash, RouterEvent } from "@mm-router/protocol";
+import type { BlockHash, ExternalHash, ImageDialect, RouterEvent } from "@mm-router/protocol";
 import { describe, expect, it, vi } from "vitest";
 import { idOf, keepingLog, workerOfRelease } from "../testing.ts";
 import type { PublishedEventsListener } from "./published-events.ts";
+import type { DialectPins } from "./image-dialects.ts";
 import { Sentinel } from "./sentinel.ts";
 
 const worker = workerOfRelease("1.6.1", 1);
@@ -14,7 +15,7 @@ function stored(n: number, ...hashes: bigint[]): RouterEvent {
   return { worker_id: idOf(n), event: { event_id: 1n, dp_rank: 0, data: { stored: { parent_hash: null, blocks } } } };
 }
 
-function watching() {
+function watching(dialects?: DialectPins) {
   vi.useFakeTimers();
   const log = keepingLog();
   const listeners = new Set<PublishedEventsListener>();
@@ -29,6 +30,7 @@ function watching() {
         },
       },
       isLive: (id) => live.has(id),
+      dialects,
       clock: { now: () => Date.now() },
       log,
     },
@@ -137,5 +139,41 @@ describe("Sentinel", () => {
     live.delete(idOf(1));
     expect(sentinel.distrusted).toBe(0);
     expect(counts()).toEqual({});
+  });
+
+  describe("of a worker that uses another dialect than its card promised", () => {
+    const asPad = BigUint64Array.of(1n, 2n, 3n);
+    const asInVocab = BigUint64Array.of(1n, 20n, 30n);
+    const predictAs = async (dialect: ImageDialect) => (dialect === "in-vocab" ? asInVocab : undefined);
+
+    /** A request predicted as pads, of which other blocks are published. */
+    async function differing(published: readonly bigint[], pinned = new Map<bigint, ImageDialect>()) {
+      const dialects = {
+        get: (id: bigint) => ({ ...worker, imageDialect: pinned.get(id) ?? worker.imageDialect }),
+        pin: (id: bigint, dialect: ImageDialect) => void pinned.set(id, dialect),
+      };
+      const world = watching(dialects);
+      const ended = world.sentinel.watch({ worker, rank: worker.ranks[0]!, predicted: asPad, overlapBlocks: 0, predictAs });
+      world.publish(stored(1, ...published));
+      ended?.(true);
+      await vi.advanceTimersByTimeAsync(graceMs);
+      return { ...world, pinned };
+    }
+
+    it("takes the dialect whose block was published, and goes on believing", async () => {
+      const { pinned, sentinel, warnings } = await differing([1n, 20n, 30n]);
+      expect([...pinned]).toEqual([[worker.instanceId, "in-vocab"]]);
+      expect([sentinel.isTrusted(worker.instanceId), warnings()]).toEqual([true, []]);
+    });
+
+    it("believes no more when it is no dialect's block", async () => {
+      const { pinned, sentinel } = await differing([1n, 21n, 31n]);
+      expect([pinned.size, sentinel.isTrusted(worker.instanceId)]).toEqual([0, false]);
+    });
+
+    it("does not judge by what was predicted before the dialect was learnt", async () => {
+      const { sentinel } = await differing([1n, 21n, 31n], new Map([[worker.instanceId, "in-vocab"]]));
+      expect(sentinel.isTrusted(worker.instanceId)).toBe(true);
+    });
   });
 });

@@ -2,7 +2,8 @@
 //
 //   booked ── check opened ──▶ the rank's events ──▶ stream ended ── grace ──▶ exact · different · unseen ──▶ trust per worker
 //                                                                                   │
-//      different: one log line, images of that worker are routed by their text      ◀┘      three exact ones in a row: believed again
+//      different: another dialect's block? then that is the worker's       ◀┘      three exact ones in a row: believed again
+//                 else one log line, and images of that worker are routed by their text
 //
 // Prediction goes on for a worker that is not believed: that is how it can be believed again.
 // I1  Nothing here holds up or fails a request. Events are heard only while a check is open; `checksMax` are open at most.
@@ -11,6 +12,7 @@ import { type OverlapScore, PredictionCheck, PredictionTrust, type PredictionVer
 import { hexOf, type ImageDialect, type InstanceId, type RouterEvent, type WorkerKey } from "@mm-router/protocol";
 import type { Clock, LabelledValue, Logger } from "@mm-router/runtime";
 import type { Worker } from "../workers/worker.ts";
+import { type DialectPins, dialectShownBy, type PredictAs } from "./image-dialects.ts";
 import type { PublishedEvents } from "./published-events.ts";
 import { RecentBlocks } from "./recent-blocks.ts";
 
@@ -24,6 +26,8 @@ export interface SentinelOptions {
 export interface SentinelDeps {
   readonly events: Pick<PublishedEvents, "listen">;
   readonly isLive: (workerId: InstanceId) => boolean;
+  /** Absent: the operator says which dialect it is. */
+  readonly dialects?: DialectPins | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -35,10 +39,13 @@ export interface Watched {
   /** All its full blocks, as they were predicted. */
   readonly predicted: BigUint64Array;
   readonly overlapBlocks: OverlapScore["blocks"];
+  readonly predictAs?: PredictAs | undefined;
 }
 
 /** To be told once: whether tokens came before the stream ended. */
 export type WatchEnd = (tokensCame: boolean) => void;
+
+type Different = Extract<PredictionVerdict, { kind: "different" }>;
 
 interface OpenCheck {
   readonly watched: Watched;
@@ -132,20 +139,40 @@ export class Sentinel {
 
   private judge(opened: OpenCheck): void {
     if (!this.open.has(opened)) return;
-    const { worker, rank, predicted } = opened.watched;
+    const { predicted, predictAs } = opened.watched;
     const explains = (block: number, hash: bigint) => this.routed.some((hashes) => hashes !== predicted && hashes[block] === hash);
     const verdict = opened.check.verdict(explains);
     this.shut(opened);
+    const { dialects } = this.deps;
+    if (verdict.kind !== "different" || predictAs === undefined || dialects === undefined) this.note(opened.watched, verdict);
+    else void this.learn(opened.watched, verdict, predictAs, dialects);
+  }
+
+  /** Never rejects. A verdict about a dialect that was given up meanwhile says nothing. */
+  private async learn(watched: Watched, verdict: Different, predictAs: PredictAs, dialects: DialectPins): Promise<void> {
+    const { worker } = watched;
+    const { instanceId, imageDialect } = worker;
+    const shown = await dialectShownBy(verdict, imageDialect, predictAs);
+    if (dialects.get(instanceId)?.imageDialect !== imageDialect) return;
+    if (shown === undefined) return this.note(watched, verdict);
+    dialects.pin(instanceId, shown);
+    this.trusts.delete(instanceId);
+    const facts = { instance_id: hexOf(instanceId), release: worker.dialect.line, promised: imageDialect, shown };
+    this.deps.log.info("a worker's events show another image dialect than its card promised", facts);
+  }
+
+  private note(watched: Watched, verdict: PredictionVerdict): void {
+    const { worker, rank } = watched;
     const known = this.trustOf(worker);
     const change = known.trust.note(verdict);
-    if (verdict.kind === "different") this.sayDifferent(opened.watched, verdict, change === "lost");
+    if (verdict.kind === "different") this.sayDifferent(watched, verdict, change === "lost");
     if (change !== "regained") return;
     this.deps.log.info("a worker publishes again what is predicted: its images are routed by content", {
       instance_id: hexOf(rank.workerId),
     });
   }
 
-  private sayDifferent({ worker, rank }: Watched, verdict: Extract<PredictionVerdict, { kind: "different" }>, isNews: boolean): void {
+  private sayDifferent({ worker, rank }: Watched, verdict: Different, isNews: boolean): void {
     const facts = {
       instance_id: hexOf(rank.workerId),
       dp_rank: rank.dpRank,

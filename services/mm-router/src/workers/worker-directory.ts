@@ -2,7 +2,7 @@
 //
 // An instance without a card is left out until its card comes (both orders happen, milliseconds apart); a card without an
 // instance is a worker that leaves or that died.
-import { type CardEntry, type EndpointAddress, type Instance, type InstanceId, sameAddress } from "@mm-router/protocol";
+import { type CardEntry, type EndpointAddress, type ImageDialect, type Instance, type InstanceId, sameAddress } from "@mm-router/protocol";
 import type { InstanceSet } from "@mm-router/runtime";
 import type { CardBook } from "./card-book.ts";
 import { type Worker, type WorkerOptions, workerOf } from "./worker.ts";
@@ -21,6 +21,7 @@ export class WorkerDirectory {
   private readonly options: WorkerDirectoryOptions;
   private readonly stops: readonly (() => void)[];
   private readonly changed = new Set<() => void>();
+  private readonly pins = new Map<InstanceId, ImageDialect>();
   private workers: ReadonlyMap<InstanceId, Worker> = new Map();
 
   constructor(options: WorkerDirectoryOptions) {
@@ -56,6 +57,12 @@ export class WorkerDirectory {
     }
   }
 
+  /** What a worker's events showed counts more than what its card promised, as long as the instance lives. */
+  pin(instanceId: InstanceId, dialect: ImageDialect): void {
+    this.pins.set(instanceId, dialect);
+    this.refresh();
+  }
+
   close(): void {
     for (const stop of this.stops) stop();
   }
@@ -71,11 +78,17 @@ export class WorkerDirectory {
     for (const entry of cards.list()) if (sameAddress(entry.address, address)) cardOf.set(entry.instanceId, entry);
     const workers = instances.list().flatMap((instance): [InstanceId, Worker][] => {
       const card = cardOf.get(instance.instanceId);
-      return card === undefined ? [] : [[instance.instanceId, workerOf(instance, card, this.options)]];
+      return card === undefined ? [] : [[instance.instanceId, this.workerOf(instance, card)]];
     });
     this.workers = new Map(workers);
+    for (const id of this.pins.keys()) if (!this.workers.has(id)) this.pins.delete(id);
     for (const [id, worker] of workers) if (!before.has(id)) onWorker?.(worker);
     onChange?.(workers.length);
     for (const resolve of this.changed) resolve();
+  }
+
+  private workerOf(instance: Instance, card: CardEntry): Worker {
+    const imageDialect = this.options.imageDialect ?? this.pins.get(instance.instanceId);
+    return workerOf(instance, card, { ...this.options, imageDialect });
   }
 }

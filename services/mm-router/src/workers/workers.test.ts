@@ -184,6 +184,21 @@ describe("WorkerDirectory", () => {
     expect(new WorkerDirectory({ ...options, imageDialect: "oov-s1" }).list()).toMatchObject([{ imageDialect: "oov-s1" }]);
   });
 
+  it("keeps what a worker's events showed of its images as long as the instance lives, whatever its card says again", () => {
+    const { join, leave, card, workers } = directory();
+    join(1);
+    card(1);
+    const dialect = () => workers.list()[0]!.imageDialect;
+    const promised = dialect();
+    expect(promised).not.toBe("in-vocab");
+    workers.pin(idOf(1), "in-vocab");
+    card(1);
+    expect(dialect()).toBe("in-vocab");
+    leave(1);
+    join(1);
+    expect(dialect()).toBe(promised);
+  });
+
   it.each([
     [{ context_length: 4096, runtime_config: { max_num_batched_tokens: 8192 } }, 4095],
     [{ context_length: 32768, runtime_config: { max_num_batched_tokens: 8192 } }, 8192],
