@@ -5,7 +5,8 @@
 //   floor      client ─TCP─▶ pump ─TCP─▶ source
 //   mm-router  client ──▶ mm-router ──▶ fast worker          frames go through, first token and end are looked at
 //
-// CPU of the process in the middle (/proc) per token and per request; 500 tokens a request, 8 at once. Goal: ≤ 2 × its floor.
+// CPU of the process in the middle (/proc) per token and per request; 500 tokens a request, each a write of its own as an engine's
+// come, 8 at once. Goal: ≤ 2 × its floor.
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { connectRuntime, createLogger, createMetrics, parseConfig, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";

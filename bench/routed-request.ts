@@ -3,8 +3,9 @@
 //   this process ──▶ mm-router ──▶ fast worker        against        this process ──▶ fast worker
 //
 // Timed: whole requests, one token each, prompts all different; both ways in turns, so that a busy machine hits both.
-// CPU is the router process's own (/proc). Goals: ≤ 0.5 ms (140 tokens), ≤ 0.8 ms (2 000 tokens), 16 at once; upstream's
-// Python router took 1.1 and 2.6 ms (spec: peer.md §10).
+// CPU is the router process's own (/proc), and beside it what a process costs that moves the same bytes over as many sockets and
+// knows nothing of them (bare-router.ts), in the same rounds: the machine's mood is in both.
+// Goals: ≤ 0.5 ms (140 tokens), ≤ 0.8 ms (2 000 tokens), 16 at once; upstream's Python router took 1.1 and 2.6 ms (spec: peer.md §10).
 import { randomUUID } from "node:crypto";
 import {
   connectRuntime,
@@ -15,6 +16,7 @@ import {
   runtimeConfigOf,
   runtimeFields,
 } from "@mm-router/runtime";
+import { startBareRouter } from "./support/bare-load.ts";
 import { load } from "./support/load.ts";
 import { cpuMsOf, quantile, residentMibOf } from "./support/process-cost.ts";
 import { benchStack, until } from "./support/stack.ts";
@@ -57,20 +59,27 @@ const readyMs = performance.now() - from;
 
 const rows: Record<string, string | number>[] = [];
 for (const tokens of [140, 2_000]) {
+  const bare = await startBareRouter(stack, bodyOf(tokens).length);
   for (const concurrency of [1, 16]) {
     await load(2_000, concurrency, () => ask(viaRouter, tokens)); // warm: code compiled, connections open
+    await load(500, concurrency, bare.ask);
     const before = cpuMsOf(router.pid!);
+    const bareBefore = cpuMsOf(bare.process.pid!);
     const routed: number[] = [];
     const straight: number[] = [];
     for (let round = 0; round < 4; round++) {
       routed.push(...(await load(requests / 4, concurrency, () => ask(viaRouter, tokens))));
       straight.push(...(await load(requests / 4, concurrency, () => ask(direct, tokens))));
+      await load(requests / 4, concurrency, bare.ask);
     }
     const cpuMs = (cpuMsOf(router.pid!) - before) / requests;
+    const bareMs = (cpuMsOf(bare.process.pid!) - bareBefore) / requests;
     rows.push({
       tokens,
       "at once": concurrency,
       "router CPU ms": cpuMs.toFixed(2),
+      "floor CPU ms": bareMs.toFixed(2),
+      "× floor": (cpuMs / bareMs).toFixed(1),
       "added p50 ms": (quantile(routed, 0.5) - quantile(straight, 0.5)).toFixed(2),
       "added p99 ms": (quantile(routed, 0.99) - quantile(straight, 0.99)).toFixed(2),
     });

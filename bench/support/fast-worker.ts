@@ -6,6 +6,7 @@
 import { encodeCardEntry, cardKey, decodeModelCard, type ModelCard } from "@mm-router/protocol";
 import { cardFileOf, connectRuntime, createLogger, createMetrics, parseConfig, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 
 const [namespace, component, folder, displayName, tokensText] = process.argv.slice(2) as [string, string, string, string, string];
 const tokens = Number(tokensText);
@@ -20,10 +21,12 @@ const usage = `{"prompt_tokens":140,"completion_tokens":${tokens + 1},"total_tok
 const last = Buffer.from(
   `{"data":{"data":{"token_ids":[0],"index":0,"finish_reason":"length","completion_usage":${usage}}},"complete_final":false}`,
 );
-const batch = Array.from({ length: Math.min(tokens, 10) }, () => item);
 
 await runtime.endpoint(address).serve(async (_request, sink) => {
-  for (let sent = 0; sent < tokens; sent += batch.length) await sink.frames(batch);
+  for (let sent = 0; sent < tokens; sent++) {
+    await sink.frames([item]);
+    await turn();
+  }
   await sink.frames([last]);
 });
 const card = await cardOf();

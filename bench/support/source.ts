@@ -1,14 +1,16 @@
-// Writes TOKENS messages of BYTES bytes, ten to a write, to whoever connects, then ends: what the pump pumps.
+// Writes TOKENS messages of BYTES bytes to whoever connects, each by itself as an engine's tokens come, then ends: what the pump pumps.
 //
 //   node source.ts PORT TOKENS BYTES
 import { createServer, type Socket } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
 
 const [port, tokens, bytes] = process.argv.slice(2).map(Number) as [number, number, number];
-const chunk = Buffer.alloc(bytes * 10, "x");
+const message = Buffer.alloc(bytes, "x");
 
 async function write(socket: Socket): Promise<void> {
-  for (let sent = 0; sent < tokens && !socket.destroyed; sent += 10) {
-    if (!socket.write(chunk)) await new Promise((resolve) => socket.once("drain", resolve).once("close", resolve));
+  for (let sent = 0; sent < tokens && !socket.destroyed; sent++) {
+    if (!socket.write(message)) await new Promise((resolve) => socket.once("drain", resolve).once("close", resolve));
+    await turn();
   }
   socket.end();
 }

@@ -25,22 +25,22 @@ export async function benchStack(plane: "nats" | "tcp"): Promise<BenchStack> {
     ETCD_ENDPOINTS: etcd.url,
     DYN_REQUEST_PLANE: plane,
     DYN_LOG: "warn",
-    NODE_COMPILE_CACHE: join(projectRoot, ".cache", "node"), // as ./mmr sets it
     DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: "0",
   };
-  const start = (name: string, args: readonly string[], onLine?: (line: string) => void): Child => {
-    const child = startChild({ name, command: process.execPath, args, environment, ...(onLine !== undefined && { onLine }) });
+  const start = (name: string, command: string, args: readonly string[], onLine?: (line: string) => void): Child => {
+    const child = startChild({ name, command, args, environment, ...(onLine !== undefined && { onLine }) });
     started.defer(async () => void (await child.terminate(5_000)));
     return child;
   };
   return {
     environment,
     modelFolder: modelDir({ modelType: "qwen2_vl" }),
-    mmr: (...args) => start(`mmr ${args[0]}`, [join(projectRoot, "packages/cli/src/main.ts"), ...args]),
+    mmr: (...args) => start(`mmr ${args[0]}`, join(projectRoot, "mmr"), args),
     async script(name, ...args) {
       const ready = Promise.withResolvers<void>();
       const child = start(
         name,
+        process.execPath,
         [join(projectRoot, "bench/support", `${name}.ts`), ...args.map(String)],
         (line) => line === "ready" && ready.resolve(),
       );

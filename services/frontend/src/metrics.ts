@@ -35,11 +35,11 @@ export function frontendMetrics(metrics: Metrics, prefix: string) {
     disconnected: metrics.gauge(name("disconnected_clients"), "Clients that left before their answer was complete"),
     duration: metrics.histogram(name("request_duration_seconds"), "Duration of requests", durationBuckets, model),
     firstToken: metrics.histogram(name("time_to_first_token_seconds"), "Time to the first token", firstTokenBuckets, model),
-    interToken: metrics.histogram(name("inter_token_latency_seconds"), "Time between tokens", interTokenBuckets, model),
+    interToken: metrics.boundHistogram(name("inter_token_latency_seconds"), "Time between tokens", interTokenBuckets, model),
     inputTokens: metrics.histogram(name("input_sequence_tokens"), "Tokens of the prompt", tokenBuckets, model),
     outputTokens: metrics.histogram(name("output_sequence_tokens"), "Tokens of the answer", outputBuckets, model),
     cachedTokens: metrics.histogram(name("cached_tokens"), "Tokens of the prompt that the worker had in its cache", tokenBuckets, model),
-    outputTokensTotal: metrics.counter(name("output_tokens_total"), "Tokens of all answers", model),
+    outputTokensTotal: metrics.boundCounter(name("output_tokens_total"), "Tokens of all answers", model),
     cancellations: metrics.counter(name("model_cancellation_total"), "Requests whose client left", request),
     rejections: metrics.counter(name("model_rejection_total"), "Requests that were refused because every worker was busy", [
       "model",
@@ -82,7 +82,7 @@ export class RequestObserver {
   #lastItemAt: number | undefined;
   /** Of this model: the per-token path looks no labels up. */
   #interToken: { observe(seconds: number): void } | undefined;
-  #outputTokens: { inc(count: number): void } | undefined;
+  #outputTokens: { add(count: number): void } | undefined;
   inputTokens = 0;
   outputTokens = 0;
   /** Known at the end, when the worker says it. */
@@ -126,8 +126,8 @@ export class RequestObserver {
     this.inputTokens += inputTokens;
     if (this.#dispatched) return;
     this.#dispatched = true;
-    this.#interToken = this.#metrics.interToken.labels(this.#model);
-    this.#outputTokens = this.#metrics.outputTokensTotal.labels(this.#model);
+    this.#interToken = this.#metrics.interToken.of({ model: this.#model });
+    this.#outputTokens = this.#metrics.outputTokensTotal.of({ model: this.#model });
     this.#metrics.inflight.inc({ model: this.#model });
     this.#metrics.queued.inc({ model: this.#model });
   }
@@ -143,7 +143,7 @@ export class RequestObserver {
     }
     this.#lastItemAt = now;
     this.outputTokens += tokens;
-    this.#outputTokens?.inc(tokens);
+    this.#outputTokens?.add(tokens);
   }
 
   end({ errorType, clientLeft }: RequestOutcome): void {

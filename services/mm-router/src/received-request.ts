@@ -68,8 +68,12 @@ export function readRequest({ codec, body }: Pick<IncomingRequest, "codec" | "bo
     images: members.has("multi_modal_data") ? imageUrlsOf({ multi_modal_data: decodeMultiModalData(valueOf("multi_modal_data")) }) : [],
     givenHashes: givenHashesOf(json, members),
     routing: decodeRoutingHints(valueOf("routing")),
-    override: configOverride.parse(valueOf("router_config_override")) ?? undefined,
+    override: overrideOf(valueOf("router_config_override")),
   };
+}
+
+function overrideOf(value: unknown): RouterConfigOverride | undefined {
+  return value === undefined || value === null ? undefined : (configOverride.parse(value) ?? undefined);
 }
 
 /** The bytes of a member that is an object; undefined when it is absent or something else. */

@@ -31,7 +31,6 @@ import { type LaunchState, readState, removeState, writeState } from "./state-fi
 import { createUnwinder, type Unwinder } from "./unwind.ts";
 
 const root = resolve(import.meta.dirname, "..", "..", "..", "..");
-const main = join(root, "packages", "cli", "src", "main.ts");
 const startTimeoutMs = 60_000; // our own processes are up in about a second; a loaded machine takes longer
 /** The launcher waits 20 s for its workers, 45 s for prefill workers; our own services drain in less. */
 const stopTimeoutMs = 60_000;
@@ -157,8 +156,8 @@ function startProcess({ name, argv, environment }: PlannedProcess, logDirectory:
   const file = createWriteStream(join(logDirectory, `${name}.log`));
   const child = startChild({
     name,
-    command: process.execPath,
-    args: [main, ...argv],
+    command: join(root, "mmr"),
+    args: argv,
     environment,
     onLine: (line) => file.write(`${line}\n`),
   });

@@ -11,14 +11,14 @@ export interface ServedRequestMetrics {
 
 /** The metrics of all endpoints of a process: one registration of each name. */
 export function servedRequestMetrics(metrics: Metrics): (address: EndpointAddress) => ServedRequestMetrics {
-  const requests = metrics.counter("dynamo_component_requests_total", "Requests taken by this endpoint", labels);
+  const requests = metrics.boundCounter("dynamo_component_requests_total", "Requests taken by this endpoint", labels);
   const inflight = metrics.gauge("dynamo_component_inflight_requests", "Requests in progress in this endpoint", labels);
   const errors = metrics.counter("dynamo_component_errors_total", "Requests that ended with an error, by its code", [
     ...labels,
     "error_type",
   ]);
   const cancelled = metrics.counter("dynamo_component_cancellation_total", "Requests whose caller left before the end", labels);
-  const seconds = metrics.histogram(
+  const seconds = metrics.boundHistogram(
     "dynamo_component_request_duration_seconds",
     "From taking a request to the end of its stream",
     DURATION_BUCKETS_S,
@@ -26,13 +26,15 @@ export function servedRequestMetrics(metrics: Metrics): (address: EndpointAddres
   );
   return (address) => {
     const own = { dynamo_namespace: address.namespace, dynamo_component: address.component, dynamo_endpoint: address.endpoint };
+    const ownRequests = requests.of(own);
+    const ownSeconds = seconds.of(own);
     return {
       started() {
-        requests.inc(own);
+        const startedAt = performance.now();
+        ownRequests.add(1);
         inflight.inc(own);
-        const observe = seconds.startTimer(own);
         return (failure) => {
-          observe();
+          ownSeconds.observe((performance.now() - startedAt) / 1000);
           inflight.dec(own);
           if (failure?.code === "client_closed") cancelled.inc(own);
           else if (failure) errors.inc({ ...own, error_type: failure.code });

@@ -1,5 +1,6 @@
 export * from "./config.ts";
 export * from "./log.ts";
+export type { BoundCounter, BoundHistogram } from "./bound-metrics.ts";
 export * from "./metrics.ts";
 export * from "./metrics-endpoint.ts";
 export * from "./nearest-name.ts";

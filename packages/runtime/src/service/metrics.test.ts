@@ -28,3 +28,25 @@ it("tells about the process unless told not to", async () => {
   expect(await createMetrics().text()).toContain("process_resident_memory_bytes");
   expect(await createMetrics({ processMetrics: false }).text()).not.toContain("process_");
 });
+
+it("writes bound metrics as prom-client writes its own", async () => {
+  const [library, bound] = [createMetrics({ processMetrics: false }), createMetrics({ processMetrics: false })];
+  const labels = ["model", "kind"] as const;
+  const buckets = [0, 0.1, 2.5, 10];
+  const histogram = library.histogram("wait_seconds", "Waits", buckets, labels);
+  const counter = library.counter("tokens_total", "Tokens", labels);
+  const boundHistogram = bound.boundHistogram("wait_seconds", "Waits", buckets, labels);
+  const boundCounter = bound.boundCounter("tokens_total", "Tokens", labels);
+  for (const model of ["plain", 'a "quoted"\\name\n']) {
+    const values = { model, kind: "x" };
+    for (const seconds of [0, 0.1, 0.1000001, 9, 11]) {
+      histogram.observe(values, seconds);
+      boundHistogram.of(values).observe(seconds);
+    }
+    for (const tokens of [1, 7]) {
+      counter.inc(values, tokens);
+      boundCounter.of(values).add(tokens);
+    }
+  }
+  expect(await bound.text()).toBe(await library.text());
+});

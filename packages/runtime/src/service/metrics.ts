@@ -1,5 +1,6 @@
 // Metrics of one process: a registry of its own, so that two services in one test do not share counters.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { type BoundCounter, type BoundHistogram, boundCounter, boundHistogram } from "./bound-metrics.ts";
 
 export interface Metrics {
   /** @param labels names whose values are bounded in number */
@@ -11,6 +12,10 @@ export interface Metrics {
   askedGauges<L extends string>(name: string, help: string, labels: readonly L[], values: () => Iterable<LabelledValue<L>>): void;
   /** @param buckets upper bounds in the unit that the name ends in */
   histogram<L extends string>(name: string, help: string, buckets: readonly number[], labels?: readonly L[]): Histogram<L>;
+  /** A counter for what is counted per token or per request: who counts keeps `of(labels)`. */
+  boundCounter<L extends string>(name: string, help: string, labels: readonly L[]): BoundCounter<L>;
+  /** As `boundCounter`. @param buckets upper bounds, ascending */
+  boundHistogram<L extends string>(name: string, help: string, buckets: readonly number[], labels: readonly L[]): BoundHistogram<L>;
   /** Everything in Prometheus text form, `contentType` beside it. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -49,6 +54,8 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
     },
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
+    boundCounter: (name, help, labels) => boundCounter(registry, { name, help, labels }),
+    boundHistogram: (name, help, buckets, labels) => boundHistogram(registry, { name, help, buckets, labels }),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
