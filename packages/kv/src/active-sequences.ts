@@ -31,13 +31,20 @@ interface Sequence {
   readonly expiresAt: number;
 }
 
+/** How often a rank uses a block. A list, since nearly every block has one user and a Map for each costs more than all the rest here. */
+interface Use {
+  readonly rank: Rank;
+  count: number;
+  next: Use | undefined;
+}
+
 const idle: RankLoad = { activePrefillTokens: 0, activeDecodeBlocks: 0, activeRequests: 0 };
 
 export class ActiveSequences {
   private readonly ranks = new RankMap<Rank>();
   private readonly sequences = new Map<SequenceId, Sequence>();
-  /** Who uses a block, and how often. */
-  private readonly users = new Map<bigint, Map<Rank, number>>();
+  /** Who uses a block. */
+  private readonly uses = new Map<bigint, Use>();
   private readonly expiryMs: number;
 
   /** @param expiryMs how long a request counts that nobody frees */
@@ -113,7 +120,7 @@ export class ActiveSequences {
   newBlocks(hashes: BigUint64Array): (worker: WorkerKey) => number {
     const shared = new Map<Rank | undefined, number>();
     for (const hash of hashes) {
-      for (const rank of this.users.get(hash)?.keys() ?? []) shared.set(rank, (shared.get(rank) ?? 0) + 1);
+      for (let use = this.uses.get(hash); use !== undefined; use = use.next) shared.set(use.rank, (shared.get(use.rank) ?? 0) + 1);
     }
     return (worker) => hashes.length - (shared.get(this.ranks.get(worker)) ?? 0);
   }
@@ -124,22 +131,35 @@ export class ActiveSequences {
   }
 
   private use(rank: Rank, hash: bigint): void {
-    const users = this.users.get(hash);
-    const count = users?.get(rank) ?? 0;
-    if (users === undefined) this.users.set(hash, new Map([[rank, 1]]));
-    else users.set(rank, count + 1);
-    if (count === 0) rank.blocks++;
+    const first = this.uses.get(hash);
+    const own = useBy(rank, first);
+    if (own !== undefined) {
+      own.count++;
+      return;
+    }
+    this.uses.set(hash, { rank, count: 1, next: first });
+    rank.blocks++;
   }
 
   private unuse(rank: Rank, hash: bigint): void {
-    const users = this.users.get(hash)!;
-    const count = users.get(rank)!;
-    if (count > 1) {
-      users.set(rank, count - 1);
-      return;
-    }
+    const first = this.uses.get(hash)!;
+    const own = useBy(rank, first)!;
+    if (--own.count > 0) return;
     rank.blocks--;
-    users.delete(rank);
-    if (users.size === 0) this.users.delete(hash);
+    if (own !== first) unlink(own, first);
+    else if (own.next === undefined) this.uses.delete(hash);
+    else this.uses.set(hash, own.next);
   }
+}
+
+function useBy(rank: Rank, first: Use | undefined): Use | undefined {
+  let use = first;
+  while (use !== undefined && use.rank !== rank) use = use.next;
+  return use;
+}
+
+function unlink(gone: Use, first: Use): void {
+  let before = first;
+  while (before.next !== gone) before = before.next!; // it is in this list
+  before.next = gone.next;
 }
