@@ -45,6 +45,25 @@ describe("ActiveSequences", () => {
     expect(active.load(rank(1))).toEqual({ activePrefillTokens: 6, activeDecodeBlocks: 1, activeRequests: 1 });
   });
 
+  it("counts blocks of answers, and a request's own blocks less towards its end", () => {
+    const active = new ActiveSequences(1000);
+    active.add(1, rank(1), blocks(1n, 2n, 3n, 4n), 0, 0);
+    active.add(2, rank(1), blocks(1n, 2n), 0, 0);
+    const decodeBlocks = () => active.load(rank(1)).activeDecodeBlocks;
+    active.grow(1, 1);
+    active.grow(1, 1);
+    expect(decodeBlocks()).toBe(6);
+    active.grow(1, 0.5); // 3, 4 and the first two of the answer count half
+    expect(decodeBlocks()).toBe(5);
+    active.grow(1, 0); // and nothing, as the third
+    expect(decodeBlocks()).toBe(3);
+    active.free(1);
+    expect(decodeBlocks()).toBe(2);
+    active.grow(1, 1);
+    active.free(2);
+    expect(decodeBlocks()).toBe(0);
+  });
+
   it("drops requests that nobody freed when their time is over", () => {
     const active = new ActiveSequences(1000);
     const late = 2;

@@ -2,6 +2,7 @@
 //
 //   add ──────► prefillTokens += isl − overlap · block size      blocks: each sequence hash counted by reference
 //   prefill done (first tokens came) ──► its prefill tokens leave
+//   grow (another block of the answer) ──► one block more, where output blocks are tracked; the request's own blocks fade to its end
 //   free (the stream ended) ──► its blocks leave, and the prefill tokens if they are still counted
 //
 // Booked when a rank is chosen, before the request is sent, so that two requests in one moment do not take the same rank for idle.
@@ -18,8 +19,12 @@ export type SequenceId = number | string;
 interface Rank {
   readonly worker: WorkerKey;
   prefillTokens: number;
-  /** Distinct active blocks. */
+  /** Distinct active blocks of prompts. */
   blocks: number;
+  /** Blocks of answers; each belongs to one request. */
+  outputBlocks: number;
+  /** What is taken off, since requests are about to end; in blocks. */
+  discount: number;
   requests: number;
 }
 
@@ -28,6 +33,8 @@ interface Sequence {
   readonly hashes: BigUint64Array;
   readonly prefillTokens: number;
   isPrefilled: boolean;
+  outputBlocks: number;
+  discount: number;
   readonly expiresAt: number;
 }
 
@@ -62,11 +69,20 @@ export class ActiveSequences {
    */
   add(id: SequenceId, worker: WorkerKey, hashes: BigUint64Array, prefillTokens: number, now: number): void {
     let rank = this.ranks.get(worker);
-    if (rank === undefined) this.ranks.set(worker, (rank = { worker, prefillTokens: 0, blocks: 0, requests: 0 }));
+    if (rank === undefined)
+      this.ranks.set(worker, (rank = { worker, prefillTokens: 0, blocks: 0, outputBlocks: 0, discount: 0, requests: 0 }));
     rank.requests++;
     rank.prefillTokens += prefillTokens;
     for (const hash of hashes) this.use(rank, hash);
-    this.sequences.set(id, { rank, hashes, prefillTokens, isPrefilled: false, expiresAt: now + this.expiryMs });
+    this.sequences.set(id, {
+      rank,
+      hashes,
+      prefillTokens,
+      isPrefilled: false,
+      outputBlocks: 0,
+      discount: 0,
+      expiresAt: now + this.expiryMs,
+    });
   }
 
   has(id: SequenceId): boolean {
@@ -82,6 +98,21 @@ export class ActiveSequences {
     return true;
   }
 
+  /**
+   * The request's answer begins another block.
+   *
+   * @param weight  what its earlier blocks still count, those that no other request uses: 1 … 0 towards its expected end
+   */
+  grow(id: SequenceId, weight: number): void {
+    const sequence = this.sequences.get(id);
+    if (sequence === undefined) return;
+    const { rank, outputBlocks, discount } = sequence;
+    sequence.discount = (1 - weight) * (outputBlocks + (weight < 1 ? this.ownBlocks(sequence) : 0));
+    rank.discount += sequence.discount - discount;
+    sequence.outputBlocks++;
+    rank.outputBlocks++;
+  }
+
   /** The request's stream ended; false when it does not count any more. */
   free(id: SequenceId): boolean {
     const sequence = this.sequences.get(id);
@@ -89,6 +120,8 @@ export class ActiveSequences {
     this.markPrefillCompleted(id);
     this.sequences.delete(id);
     const { rank, hashes } = sequence;
+    rank.outputBlocks -= sequence.outputBlocks;
+    rank.discount -= sequence.discount;
     for (const hash of hashes) this.unuse(rank, hash);
     if (--rank.requests === 0) this.ranks.delete(rank.worker);
     return true;
@@ -113,7 +146,8 @@ export class ActiveSequences {
   load(worker: WorkerKey): RankLoad {
     const rank = this.ranks.get(worker);
     if (rank === undefined) return idle;
-    return { activePrefillTokens: rank.prefillTokens, activeDecodeBlocks: rank.blocks, activeRequests: rank.requests };
+    const activeDecodeBlocks = Math.max(0, Math.round(rank.blocks + rank.outputBlocks - rank.discount));
+    return { activePrefillTokens: rank.prefillTokens, activeDecodeBlocks, activeRequests: rank.requests };
   }
 
   /** How many of a request's blocks are not active on a rank yet. @param hashes sequence hashes, so no two are alike */
@@ -128,6 +162,13 @@ export class ActiveSequences {
   /** Requests that count now. */
   get size(): number {
     return this.sequences.size;
+  }
+
+  /** Blocks of a prompt that no other request on its rank uses. */
+  private ownBlocks({ rank, hashes }: Sequence): number {
+    let own = 0;
+    for (const hash of hashes) if (this.users.get(hash)?.get(rank) === 1) own++;
+    return own;
   }
 
   private use(rank: Rank, hash: bigint): void {

@@ -1,5 +1,6 @@
 // The meaning of KV blocks: hashes, the prefix index, load and choice. Pure: clock and random are arguments.
 export * from "./active-sequences.ts";
+export * from "./approximate-index.ts";
 export * from "./block-hash.ts";
 export * from "./block-mm-info.ts";
 export * from "./event-order.ts";

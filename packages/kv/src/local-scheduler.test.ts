@@ -187,4 +187,30 @@ describe("LocalScheduler", () => {
       );
     }
   });
+
+  it("counts the blocks that answers fill, where they are tracked", () => {
+    const worker = rankOf(1, 0);
+    const request = { islTokens: 10, blockHashes: BigUint64Array.of(1n, 2n), overlap: [], candidates: [worker] };
+    const tracking = scheduler(4, { router_track_output_blocks: true });
+    const booking = tracking.select(request);
+    const counts = [1, 1, 1, 4].map((tokens) => {
+      booking.generated?.(tokens);
+      return tracking.load(worker).activeDecodeBlocks;
+    });
+    expect(counts).toEqual([2, 2, 3, 4]); // 10 tokens are 3 blocks, 13 are 4, 17 are 5
+    booking.free();
+    expect(tracking.load(worker).activeDecodeBlocks).toBe(0);
+    expect(scheduler(4).select(request).generated).toBeUndefined();
+  });
+
+  it("fades a request's own blocks towards the expected end of its answer", () => {
+    const worker = rankOf(1, 0);
+    const tracking = scheduler(4, { router_track_output_blocks: true });
+    const request = { islTokens: 16, blockHashes: BigUint64Array.of(1n, 2n, 3n, 4n), overlap: [], candidates: [worker] };
+    const booking = tracking.select({ ...request, expectedOutputTokens: 8 });
+    booking.generated?.(4);
+    booking.generated?.(4);
+    booking.generated?.(1);
+    expect(tracking.load(worker).activeDecodeBlocks).toBe(1); // all but the newest count nothing at the expected end
+  });
 });

@@ -47,6 +47,7 @@ export interface BookedRequest {
   /** Tokens to be prefilled; 0 when they are not tracked. */
   readonly prefillTokens: number;
   readonly tracksPrefill: boolean;
+  readonly expectedOutputTokens: number | undefined;
 }
 
 export interface ScheduleRequest {
@@ -59,6 +60,8 @@ export interface ScheduleRequest {
   /** Ranks that may serve the request. */
   readonly candidates: readonly WorkerKey[];
   readonly override?: RouterConfigOverride | undefined;
+  /** How long the answer is thought to be: its blocks fade towards that, where they are tracked. */
+  readonly expectedOutputTokens?: number | undefined;
 }
 
 /** Why a rank was chosen: one row per candidate, in their order. */
@@ -82,6 +85,8 @@ export interface Booking {
   readonly decision: Decision;
   /** To be called when the first tokens come; safe to call at any time. Bound: may be passed on. */
   readonly prefillDone: () => void;
+  /** To be called with the number of tokens that came; absent where blocks of answers are not tracked. Bound. */
+  readonly generated?: (tokens: number) => void;
   /** To be called when the stream ends in whatever way; only the first call counts. Bound: may be passed on. */
   readonly free: () => void;
 }
@@ -94,7 +99,7 @@ export class LocalScheduler {
   private readonly active: ActiveSequences;
   /** What other routers have running on the same ranks. */
   readonly replicas: ReplicaLoad;
-  private observer: BookingObserver | undefined;
+  private readonly observers: BookingObserver[] = [];
   private nextId = 1;
 
   constructor(options: LocalSchedulerOptions) {
@@ -122,11 +127,20 @@ export class LocalScheduler {
       hashes: terms.trackActiveBlocks ? hashes : undefined,
       prefillTokens: terms.trackPrefillTokens ? Math.max(0, request.islTokens - overlapBlocks * this.options.blockSize) : 0,
       tracksPrefill: terms.trackPrefillTokens,
+      expectedOutputTokens: request.expectedOutputTokens,
     };
     this.active.add(booked.id, worker, booked.hashes ?? noHashes, booked.prefillTokens, now);
-    this.observer?.booked(booked);
+    for (const observer of this.observers) observer.booked(booked);
     const availableBlocks = decision.ranks.reduce((most, rank) => Math.max(most, rank.overlapBlocks), 0);
-    return { worker, overlapBlocks, availableBlocks, decision, prefillDone: () => this.prefillDone(booked), free: () => this.free(booked) };
+    return {
+      worker,
+      overlapBlocks,
+      availableBlocks,
+      decision,
+      prefillDone: () => this.prefillDone(booked),
+      ...(this.options.config.router_track_output_blocks === true && terms.trackActiveBlocks && { generated: this.growing(booked) }),
+      free: () => this.free(booked),
+    };
   }
 
   /** What `select` would decide, without booking. */
@@ -135,9 +149,9 @@ export class LocalScheduler {
     return this.decide(request, terms, this.sequenceHashes(request, terms));
   }
 
-  /** Tells one observer of every booking from now on. */
+  /** Tells somebody of every booking from now on. */
   observe(observer: BookingObserver): void {
-    this.observer = observer;
+    this.observers.push(observer);
   }
 
   load(worker: WorkerKey): RankLoad {
@@ -149,12 +163,26 @@ export class LocalScheduler {
     return this.active.size;
   }
 
+  /** Counts the blocks that an answer fills, the prompt's last partial one included. */
+  private growing({ id, islTokens, expectedOutputTokens }: BookedRequest): (tokens: number) => void {
+    const { blockSize } = this.options;
+    let generated = 0;
+    let blocks = Math.ceil(islTokens / blockSize);
+    return (tokens) => {
+      generated += tokens;
+      const weight = expectedOutputTokens === undefined ? 1 : Math.max(0, 1 - generated / Math.max(1, expectedOutputTokens));
+      for (; blocks < Math.ceil((islTokens + generated) / blockSize); blocks++) this.active.grow(id, weight);
+    };
+  }
+
   private prefillDone(booked: BookedRequest): void {
-    if (this.active.markPrefillCompleted(booked.id)) this.observer?.prefillDone(booked);
+    if (!this.active.markPrefillCompleted(booked.id)) return;
+    for (const observer of this.observers) observer.prefillDone(booked);
   }
 
   private free(booked: BookedRequest): void {
-    if (this.active.free(booked.id)) this.observer?.freed(booked);
+    if (!this.active.free(booked.id)) return;
+    for (const observer of this.observers) observer.freed(booked);
   }
 
   private decide(request: ScheduleRequest, terms: ChoiceTerms, hashes: BigUint64Array): Decision {

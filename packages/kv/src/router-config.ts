@@ -14,6 +14,7 @@ export interface KvRouterConfig {
   readonly router_track_active_blocks?: boolean | undefined;
   readonly router_track_prefill_tokens?: boolean | undefined;
   readonly router_assume_kv_reuse?: boolean | undefined;
+  readonly router_track_output_blocks?: boolean | undefined;
 }
 
 export interface RouterConfigOverride {

@@ -23,6 +23,7 @@ describe("settings", () => {
       router_track_active_blocks: true,
       router_track_prefill_tokens: true,
       router_assume_kv_reuse: true,
+      router_track_output_blocks: false,
     });
     expect(imageConfigOf(config)).toEqual(imageConfigDefaults);
     const upstream =

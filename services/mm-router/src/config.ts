@@ -4,6 +4,8 @@ import type { KvRouterConfig } from "@mm-router/kv";
 import type { EndpointAddress } from "@mm-router/protocol";
 import { type ConfigOf, decimal, field, integer, modelFields, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
+import type { BusyThresholds } from "./routing/busy-thresholds.ts";
+import type { OverlapSourceOptions } from "./routing/overlap-source.ts";
 import { imageFields } from "./image-settings.ts";
 import { defaultDownstreamComponent } from "./workers/downstream-address.ts";
 
@@ -78,6 +80,32 @@ export const routerFields = {
     env: "DYN_ROUTER_TRACK_ACTIVE_BLOCKS",
     help: "blocks of running requests count as load",
   }),
+  trackOutputBlocks: field(yesNo.default(false), {
+    flag: ["router-track-output-blocks", "track-output-blocks"],
+    env: "DYN_ROUTER_TRACK_OUTPUT_BLOCKS",
+    help: "blocks of answers count as load, too, and a request's own blocks less towards its expected end",
+  }),
+  busyDecodeBlocksShare: field(decimal(0, 1).optional(), {
+    flag: "active-decode-blocks-threshold",
+    env: "DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD",
+    help: "share of an engine's blocks in use above which a worker gets nothing more (default: no such limit)",
+  }),
+  busyPrefillTokens: field(integer(0).optional(), {
+    flag: "active-prefill-tokens-threshold",
+    env: "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD",
+    unit: "tokens",
+    help: "tokens to prefill above which a worker gets nothing more (default: no such limit)",
+  }),
+  busyPrefillShare: field(decimal(0).optional(), {
+    flag: "active-prefill-tokens-threshold-frac",
+    env: "DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD_FRAC",
+    help: "the same as a share of the engine's max_num_batched_tokens",
+  }),
+  queueThreshold: field(decimal(0).optional(), {
+    flag: "router-queue-threshold",
+    env: "DYN_ROUTER_QUEUE_THRESHOLD",
+    help: "share of max_num_batched_tokens; while every worker has more to prefill, requests wait (default: they never do)",
+  }),
   trackPrefillTokens: field(yesNo.default(true), {
     flag: "router-track-prefill-tokens",
     env: "DYN_ROUTER_TRACK_PREFILL_TOKENS",
@@ -87,6 +115,34 @@ export const routerFields = {
     flag: "router-assume-kv-reuse",
     env: "DYN_ROUTER_ASSUME_KV_REUSE",
     help: "running requests with the same prefix use the same blocks",
+  }),
+  useKvEvents: field(yesNo.default(true), {
+    flag: ["router-kv-events", "kv-events"],
+    env: "DYN_ROUTER_USE_KV_EVENTS",
+    help: "ask the index what workers hold; without it the router believes what it sent them",
+  }),
+  ttlS: field(decimal(0).default(120), {
+    flag: ["router-ttl-secs", "router-ttl"],
+    env: "DYN_ROUTER_TTL_SECS",
+    unit: "seconds",
+    help: "how long what was sent is believed to be held, without events or while no index answers",
+  }),
+  predictedTtlS: field(decimal(0).optional(), {
+    flag: "router-predicted-ttl-secs",
+    env: "DYN_ROUTER_PREDICTED_TTL_SECS",
+    unit: "seconds",
+    help: "how long what was sent counts beside the index's answer, until the first event comes (default: not at all)",
+  }),
+  maxTreeSize: field(integer(1).default(2 ** 20), {
+    flag: "router-max-tree-size",
+    env: "DYN_ROUTER_MAX_TREE_SIZE",
+    unit: "blocks per rank, summed",
+    help: "most blocks believed so; above it the oldest are forgotten",
+  }),
+  pruneTargetRatio: field(decimal(0, 1).default(0.8), {
+    flag: "router-prune-target-ratio",
+    env: "DYN_ROUTER_PRUNE_TARGET_RATIO",
+    help: "share of them that is left then",
   }),
   replicaSync: field(yesNo.default(false), {
     flag: "router-replica-sync",
@@ -137,6 +193,24 @@ export function downstreamAddressOf(config: RouterConfig): EndpointAddress {
   return { namespace: config.namespace, component: config.downstreamComponent, endpoint: config.downstreamEndpoint };
 }
 
+export function busyThresholds(config: RouterConfig): BusyThresholds {
+  return {
+    decodeBlocksShare: config.busyDecodeBlocksShare,
+    prefillTokens: config.busyPrefillTokens,
+    prefillShare: config.busyPrefillShare,
+  };
+}
+
+export function overlapOptions(config: RouterConfig): OverlapSourceOptions {
+  return {
+    useKvEvents: config.useKvEvents,
+    ttlMs: config.ttlS * 1000,
+    predictedTtlMs: config.predictedTtlS === undefined ? undefined : config.predictedTtlS * 1000,
+    entriesMax: config.maxTreeSize,
+    pruneTarget: config.pruneTargetRatio,
+  };
+}
+
 export function schedulerConfig(config: RouterConfig): KvRouterConfig {
   return {
     overlap_score_credit: config.overlapScoreCredit,
@@ -147,5 +221,6 @@ export function schedulerConfig(config: RouterConfig): KvRouterConfig {
     router_track_active_blocks: config.trackActiveBlocks,
     router_track_prefill_tokens: config.trackPrefillTokens,
     router_assume_kv_reuse: config.assumeKvReuse,
+    router_track_output_blocks: config.trackOutputBlocks,
   };
 }

@@ -21,18 +21,21 @@ import {
   systemClock,
 } from "@mm-router/runtime";
 import { routerCard } from "./card.ts";
-import { downstreamAddressOf, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
+import { busyThresholds, downstreamAddressOf, overlapOptions, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
 import { imageMetrics, replicaMetrics, type RouterMetrics, routerMetrics, sentinelGauges } from "./metrics.ts";
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
+import { busyWorkers } from "./routing/busy-thresholds.ts";
 import { IndexerClient } from "./routing/indexer-client.ts";
 import { KvRouter } from "./routing/kv-router.ts";
+import { OverlapSource } from "./routing/overlap-source.ts";
 import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";
 import { openReplicaSync } from "./routing/replica-sync.ts";
 import { Sentinel } from "./routing/sentinel.ts";
+import { WaitingLine } from "./routing/waiting-line.ts";
 import { type Downstream, type DownstreamOptions, joinDownstream } from "./workers/downstream.ts";
 
 export type Config = ServiceConfig<typeof routerFields>;
@@ -120,6 +123,14 @@ function sentinelOf({
   return sentinel;
 }
 
+function waitingLine(threshold: number, { deps, scheduler, opened }: Pick<RoutingParts, "deps" | "scheduler" | "opened">): WaitingLine {
+  const line = new WaitingLine({ threshold }, (rank) => scheduler.load(rank), systemClock);
+  opened.defer(() => line.close());
+  scheduler.observe(line);
+  deps.metrics.askedGauge("mm_router_waiting_requests", "Requests that wait until a worker has less to prefill", () => line.length);
+  return line;
+}
+
 function schedulerOf(config: Config): LocalScheduler {
   return new LocalScheduler({
     blockSize: config.blockSize,
@@ -177,15 +188,17 @@ function routingHandlers({ config, deps, model, runtime, downstream, scheduler, 
   });
   const parts = {
     workers: downstream.directory,
-    index,
+    overlaps: new OverlapSource(overlapOptions(config), { index, clock }),
     scheduler,
     analyser,
     model: model.images,
     blockSize: config.blockSize,
+    isBusy: busyWorkers(busyThresholds(config), (rank) => scheduler.load(rank)),
     sentinel: config.imageCheck ? sentinelOf({ config, deps, runtime, downstream, opened }) : undefined,
     log,
   };
-  const router = new KvRouter({ ...parts, onDegraded: metrics.degraded });
+  const line = config.queueThreshold === undefined ? undefined : waitingLine(config.queueThreshold, { deps, scheduler, opened });
+  const router = new KvRouter({ ...parts, line, onDegraded: metrics.degraded });
   const explaining = new KvRouter({ ...parts, onDegraded: () => {} }); // an explanation is no request that was routed
   return {
     generate: createHandler({ router, workers: downstream.client, metrics, clock, log }),

@@ -38,6 +38,8 @@ export function workerOfRelease(release: string, n: number, facts: Partial<Worke
     ranks: [{ workerId: instanceId, dpRank: 0 }],
     isEagle: false,
     blockSize: 4,
+    kvBlocks: undefined,
+    batchTokensMax: undefined,
     promptTokensMax: undefined,
     ...facts,
   };

@@ -23,8 +23,9 @@ export async function untilHeld(index: Index, blockHashes: BigUint64Array, worke
   });
 }
 
-export async function queryIndex({ runtime, place, component, instanceId }: Index, blockHashes: BigUint64Array): Promise<Scores> {
-  const query = encodeIndexerQuery("json", { modelName: internalModel, blockHashes });
+export async function queryIndex(index: Index, blockHashes: BigUint64Array, modelName = internalModel): Promise<Scores> {
+  const { runtime, place, component, instanceId } = index;
+  const query = encodeIndexerQuery("json", { modelName, blockHashes });
   const frame = await askOnce(runtime, place, { component, endpoint: "kv_indexer_query", instanceId }, query);
   const answer = decodeIndexerAnswer("json", frame);
   if (answer.kind === "error") throw new Error(`the index refused: ${answer.message}`);

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { parseJson } from "@mm-router/protocol";
 import { type Place, type Release, type StartedProcess, startPython, waitFor } from "@mm-router/testkit";
 
 const script = join(import.meta.dirname, "../python/kv_router.py");
@@ -36,6 +37,8 @@ export interface RealRouter extends StartedProcess {
   /** @param requestId books the request under this name, until `free` */
   bestWorker(tokens: readonly number[], requestId?: string): Promise<Pick>;
   potentialLoads(tokens: readonly number[]): Promise<PotentialLoad[]>;
+  /** Blocks in its index, summed over ranks. */
+  blocks(): Promise<number>;
   prefillDone(requestId: string): Promise<void>;
   free(requestId: string): Promise<void>;
 }
@@ -64,6 +67,12 @@ export async function startRealRouter(place: Place, options: RealRouterOptions):
         prefillTokens: Number(potential_prefill_tokens),
         decodeBlocks: Number(potential_decode_blocks),
       }));
+    },
+    blocks: async () => {
+      const events = parseJson((await ask("dump_events", {})) as string) as unknown as readonly {
+        event: { data: { stored?: { blocks: object[] } } };
+      }[];
+      return events.reduce((sum, { event }) => sum + (event.data.stored?.blocks.length ?? 0), 0);
     },
     prefillDone: async (request_id) => void (await ask("mark_prefill_complete", { request_id })),
     free: async (request_id) => void (await ask("free", { request_id })),

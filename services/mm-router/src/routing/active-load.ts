@@ -10,7 +10,7 @@ import type { Booking } from "@mm-router/kv";
 import type { Clock } from "@mm-router/runtime";
 
 export interface ActiveLoadOptions {
-  readonly booking: Pick<Booking, "prefillDone" | "free">;
+  readonly booking: Pick<Booking, "prefillDone" | "generated" | "free">;
   /** The engine stops when the caller leaves. */
   readonly abortsOnCancel: boolean;
   /** Tokens that the request may generate; asked only when a client leaves such a worker. */
@@ -38,6 +38,7 @@ export class ActiveLoad {
   /** Items came; the first ones end the prefill. One item is about one token of one choice. */
   received(items: number): "first" | "more" {
     this.items += items;
+    this.options.booking.generated?.(items);
     if (this.phase !== "waiting") return "more";
     this.phase = "generating";
     this.firstAt = this.options.clock.now();

@@ -2,7 +2,7 @@
 //
 //   exact      every block of the prompt was predicted, and the index was asked for all of them
 //   degraded   the same for the blocks before the first image that could not be named or counted, or is not believed
-//   fallback   by load alone
+//   fallback   by load, and by what this router itself sent since the index stopped answering
 //
 // Reasons about images are in multimodal/quality.ts; this file adds those about index, workers and routing itself.
 import { type DegradeReason as ImageReason, degradeReasons as imageReasons, exact } from "../multimodal/quality.ts";

@@ -7,8 +7,9 @@ import { idOf, keepingLog, workerOfRelease } from "../testing.ts";
 import type { Worker } from "../workers/worker.ts";
 import type { WorkerDirectory } from "../workers/worker-directory.ts";
 import type { DegradeReason } from "./degrade.ts";
-import type { IndexAnswer, IndexerClient } from "./indexer-client.ts";
+import type { IndexAnswer } from "./indexer-client.ts";
 import { KvRouter } from "./kv-router.ts";
+import type { OverlapSource } from "./overlap-source.ts";
 
 const noAbort = new AbortController().signal;
 const text = '{"token_ids":[1,2,3,4,5,6,7,8,9]';
@@ -33,7 +34,7 @@ function routerOf(
   };
   const router = new KvRouter({
     workers: { available: () => workers } as unknown as WorkerDirectory,
-    index: { query } as unknown as IndexerClient,
+    overlaps: { query, routed: () => {} } as unknown as OverlapSource,
     scheduler: new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 }),
     analyser: { analyse: parts.analyse ?? (() => Promise.reject(new Error("no images expected"))) },
     model: new ImageModel({ config: {}, processor: {} }),

@@ -9,17 +9,21 @@ import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import type { WorkerDirectory } from "../workers/worker-directory.ts";
 import { type DegradeReason, reasonOf } from "./degrade.ts";
-import type { IndexerClient } from "./indexer-client.ts";
+import type { OverlapSource } from "./overlap-source.ts";
 import { byTextPrefix, formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
 import { type IndexKnowledge, type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
 import type { Sentinel } from "./sentinel.ts";
+import type { WaitingLine } from "./waiting-line.ts";
 
 export interface KvRouterDeps extends PromptDeps {
   readonly workers: WorkerDirectory;
-  readonly index: IndexerClient;
+  readonly overlaps: OverlapSource;
   readonly scheduler: PlanDeps["scheduler"];
   /** Looks whether workers publish what is predicted; undefined: they are believed. */
   readonly sentinel?: Sentinel | undefined;
+  /** Where requests wait while all workers have enough to prefill; undefined: nowhere. */
+  readonly line?: WaitingLine | undefined;
+  readonly isBusy?: PlanDeps["isBusy"];
   readonly onDegraded: (reason: DegradeReason) => void;
   readonly log: Logger;
 }
@@ -31,12 +35,13 @@ export class KvRouter {
     this.deps = deps;
   }
 
-  /** @throws AppError `client_closed` when `signal` aborts, nothing else */
+  /** @throws AppError `client_closed` when `signal` aborts, `overloaded` when too many wait for a worker, nothing else */
   async plan(request: ReceivedRequest, signal: AbortSignal): Promise<RoutingPlan> {
-    const { workers, scheduler, sentinel } = this.deps;
+    const { workers, scheduler, overlaps, sentinel, line, isBusy } = this.deps;
     const forms = Map.groupBy(workers.available(), (worker) => `${formKey(request, worker)}${this.isBelieved(request, worker) ? "" : "!"}`);
     const groups = await Promise.all(Array.from(forms.values(), (group) => this.group(request, group, signal)));
-    return new RoutingPlan(groups, request, { scheduler, sentinel, available: () => workers.available() });
+    await line?.pass(() => workers.available(), request.routing.priority_jump ?? 0, signal);
+    return new RoutingPlan(groups, request, { scheduler, overlaps, sentinel, isBusy, available: () => workers.available() });
   }
 
   private async group(request: ReceivedRequest, workers: readonly Worker[], signal: AbortSignal): Promise<PlanGroup> {
@@ -77,7 +82,7 @@ export class KvRouter {
     const indexed = workers.filter(({ blockSize }) => blockSize === this.deps.blockSize);
     const unmatched: DegradeReason[] = indexed.length < workers.length ? ["block-size"] : [];
     if (indexed[0] === undefined) return { overlap: [], index: { degraded: unmatched } };
-    const { scores, degraded, tookMs } = await this.deps.index.query(indexed[0].modelName, prompt.blockHashes, signal);
+    const { scores, degraded, tookMs } = await this.deps.overlaps.query(indexed[0].modelName, prompt.blockHashes, signal);
     const ids = new Set(indexed.map(({ instanceId }) => instanceId));
     return {
       overlap: scores.filter(({ worker }) => ids.has(worker.workerId)),

@@ -174,8 +174,12 @@ export class ReplicaSync implements BookingObserver {
   }
 }
 
-function addRequestOf({ hashes, islTokens, overlapBlocks, prefillTokens, tracksPrefill }: BookedRequest, dialect: Dialect): AddRequest {
-  const common = { token_sequence: hashes === undefined ? null : (Array.from(hashes) as SequenceHash[]), expected_output_tokens: null };
+function addRequestOf(booked: BookedRequest, dialect: Dialect): AddRequest {
+  const { hashes, islTokens, overlapBlocks, prefillTokens, tracksPrefill, expectedOutputTokens = null } = booked;
+  const common = {
+    token_sequence: hashes === undefined ? null : (Array.from(hashes) as SequenceHash[]),
+    expected_output_tokens: expectedOutputTokens,
+  };
   if (dialect.sequenceForm === "overlap") return { ...common, isl: BigInt(islTokens), overlap: BigInt(overlapBlocks) };
   const prefill_load_hint = { initial_effective_prefill_tokens: BigInt(prefillTokens), expected_prefill_duration: null };
   return { ...common, track_prefill_tokens: tracksPrefill, prefill_load_hint: tracksPrefill ? prefill_load_hint : null };

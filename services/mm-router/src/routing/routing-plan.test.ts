@@ -85,6 +85,20 @@ describe("RoutingPlan", () => {
     expect(() => planOf([refused]).plan.choose(new Set())).toThrow(refusal);
   });
 
+  it("passes busy workers over, and refuses when all are", () => {
+    const groups = [{ workers, prompt, overlap: [{ worker: workers[1]!.ranks[0]!, blocks: 2 }] }];
+    const scheduler = new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 });
+    const chosen = (busy: readonly Worker[]) =>
+      new RoutingPlan(
+        groups,
+        { routing: {}, override: undefined },
+        { scheduler, available: () => workers, isBusy: (worker) => busy.includes(worker) },
+      ).choose(new Set());
+    expect(chosen([])?.worker).toBe(workers[1]);
+    expect(chosen([workers[1]!])?.worker).not.toBe(workers[1]);
+    expect(() => chosen(workers)).toThrow(expect.objectContaining({ code: "overloaded" }));
+  });
+
   it("has nobody without workers", () => {
     expect(idsOf(planOf([]).plan)).toBeUndefined();
   });

@@ -1,9 +1,10 @@
 // What is known about where a request fits, and the choice made from it; made again when a worker does not take the request.
 import type { Booking, Decision, LocalScheduler, OverlapScore, ScheduleRequest } from "@mm-router/kv";
-import type { InstanceId, RoutingHints } from "@mm-router/protocol";
+import { AppError, type InstanceId, type RoutingHints } from "@mm-router/protocol";
 import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import { decisionQuality, type DegradeReason, type Quality } from "./degrade.ts";
+import type { OverlapSource } from "./overlap-source.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
 import type { Sentinel, WatchEnd } from "./sentinel.ts";
 
@@ -48,9 +49,13 @@ export type Wishes = Pick<ReceivedRequest, "routing" | "override">;
 
 export interface PlanDeps {
   readonly scheduler: LocalScheduler;
+  /** Told where a request goes. */
+  readonly overlaps?: Pick<OverlapSource, "routed"> | undefined;
   readonly sentinel?: Pick<Sentinel, "sent" | "watch"> | undefined;
   /** Those that may be chosen at this moment. */
   readonly available: () => readonly Worker[];
+  /** Workers with more to do than they should have; undefined: nobody ever has. */
+  readonly isBusy?: ((worker: Worker) => boolean) | undefined;
 }
 
 export class RoutingPlan {
@@ -68,7 +73,7 @@ export class RoutingPlan {
    * Chooses a rank and books the request on it; undefined when nobody is left.
    *
    * @param refused workers that did not take the request
-   * @throws AppError the refusal, when no kind of worker may get the request
+   * @throws AppError the refusal, when no kind of worker may get the request; `overloaded` when all are busy
    */
   choose(refused: ReadonlySet<InstanceId>): Choice | undefined {
     const question = this.question(refused);
@@ -76,6 +81,7 @@ export class RoutingPlan {
     const booking = this.deps.scheduler.select(question.request);
     const { workerId, dpRank } = booking.worker;
     const { worker, group } = question.candidates.find((candidate) => candidate.worker.instanceId === workerId)!; // one of them was selected
+    this.deps.overlaps?.routed(booking.worker, group.prompt.blockHashes);
     return { worker, dpRank, prompt: group.prompt, quality: qualityOf(group), booking: this.watched(booking, worker, group) };
   }
 
@@ -85,7 +91,8 @@ export class RoutingPlan {
     if (sentinel === undefined) return booking;
     const { predicted, predictAs } = prompt;
     sentinel.sent(predicted ?? prompt.blockHashes);
-    if (predicted === undefined || index === undefined || index.degraded.length > 0) return booking;
+    const isTold = index?.tookMs !== undefined && index.degraded.length === 0; // else what the rank holds is not known
+    if (predicted === undefined || !isTold) return booking;
     const ended = sentinel.watch({ worker, rank: booking.worker, predicted, overlapBlocks: booking.overlapBlocks, predictAs });
     return ended === undefined ? booking : endingWith(booking, ended);
   }
@@ -111,8 +118,18 @@ export class RoutingPlan {
       overlap: allowed.flatMap(({ overlap }) => overlap),
       candidates: candidates.flatMap(({ worker }) => worker.ranks),
       override: this.wishes.override,
+      expectedOutputTokens: this.wishes.routing.expected_output_tokens ?? undefined,
     };
     return { request, candidates };
+  }
+
+  /** @throws AppError `overloaded` when all of them are busy */
+  private notBusy(candidates: Candidate[]): Candidate[] {
+    const { isBusy } = this.deps;
+    if (isBusy === undefined || candidates.length === 0) return candidates;
+    const idle = candidates.filter(({ worker }) => !isBusy(worker));
+    if (idle.length === 0) throw new AppError("overloaded", "every worker that may serve this request is busy");
+    return idle;
   }
 
   private candidates(groups: readonly PlanGroup[], refused: ReadonlySet<InstanceId>): Candidate[] {
@@ -122,7 +139,7 @@ export class RoutingPlan {
     const wanted = wantedIds(this.wishes.routing);
     // a frontend's ids may be those of routers, which mean nothing to us
     const named = all.some(({ worker }) => wanted.has(worker.instanceId));
-    return named ? usable.filter(({ worker }) => wanted.has(worker.instanceId)) : usable;
+    return this.notBusy(named ? usable.filter(({ worker }) => wanted.has(worker.instanceId)) : usable);
   }
 }
 

@@ -23,6 +23,9 @@ export interface Worker {
   readonly isEagle: boolean;
   /** Tokens per block of its KV cache. */
   readonly blockSize: number;
+  /** Blocks of one rank's cache, and tokens of one batch; undefined when its card does not say. */
+  readonly kvBlocks: number | undefined;
+  readonly batchTokensMax: number | undefined;
   /** The longest prompt that its engine takes, images expanded; undefined when its card does not say. */
   readonly promptTokensMax: number | undefined;
 }
@@ -54,6 +57,8 @@ export function workerOf(instance: Instance, { card }: CardEntry, options: Worke
     ranks: Array.from({ length: ranks }, (_, i) => ({ workerId: instance.instanceId, dpRank: firstRank + i })),
     isEagle: dialect.hashesEagle && config["enable_eagle"] === true,
     blockSize: card.kv_cache_block_size,
+    kvBlocks: config.total_kv_blocks ?? undefined,
+    batchTokensMax: config.max_num_batched_tokens ?? undefined,
     promptTokensMax: longestPrompt(card, options),
   };
 }

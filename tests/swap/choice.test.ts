@@ -1,0 +1,153 @@
+// Same cluster, same trace, same configuration: every pick of a live KvRouter is one of the ranks that cost least by our reckoning.
+//
+//   random trace ─┬─▶ KvRouter of the release: best_worker, mark_prefill_complete, free ─▶ pick
+//                 └─▶ our indexer's answer, our scheduler ────────────────────────────▶ ties ∋ pick?     then booked on the pick
+//
+// No timing is involved: blocks are stored first, and both indexes are waited for; what runs is booked and freed by the trace alone.
+import { type Decision, blockHashes, type KvRouterConfig, LocalScheduler, type ScheduleRequest } from "@mm-router/kv";
+import { decodeCardEntry, type InstanceId, type WorkerKey } from "@mm-router/protocol";
+import { type DynamoMocker, etcdEntries, type Release } from "@mm-router/testkit";
+import { describeRelease } from "@mm-router/testkit/requires";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { queryIndex } from "./harness/index-query.ts";
+import { type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
+import { blocksIn, untilIndexed } from "./harness/index-view.ts";
+import { callInstance } from "./harness/our-client.ts";
+import { type RealRouter, startRealRouter } from "./harness/real-router.ts";
+
+const blockSize = 32;
+const mockers = 3;
+/** `MMR_TEST_DECISIONS`: decisions per configuration. */
+const decisions = Number(process.env.MMR_TEST_DECISIONS ?? 60);
+
+/** Of both, by the names of `KvRouterConfig`. */
+type Config = Readonly<Record<string, number | boolean>> & KvRouterConfig;
+
+const configs: Readonly<Record<string, { readonly since?: Release; readonly config: Config }>> = {
+  default: { config: {} },
+  "weight 0.5": { config: { overlap_score_weight: 0.5 } },
+  "weight 3, blocks not tracked": { config: { overlap_score_weight: 3, router_track_active_blocks: false } },
+  "credit 0.7 with decay": {
+    since: "1.6.1",
+    config: { overlap_score_credit: 0.7, overlap_score_credit_decay: 0.5, decode_active_request_weight: 2 },
+  },
+  "prefill tokens not tracked": { since: "1.6.1", config: { router_track_prefill_tokens: false, decode_active_request_weight: 1 } },
+};
+
+/** A prompt: so many leading tokens of one of four stored families, then tokens of its own. */
+interface Prompt {
+  readonly family: number;
+  readonly shared: number;
+  readonly own: number;
+}
+
+const prompt = fc.record({ family: fc.nat(3), shared: fc.integer({ min: 0, max: 400 }), own: fc.integer({ min: 1, max: 120 }) });
+/** What ends of earlier requests, by age; then the next one comes. */
+const step = fc.record({ prompt, prefilled: fc.option(fc.nat(5)), freed: fc.option(fc.nat(9)) });
+
+const family = (n: number, length = 400): number[] => Array.from({ length }, (_, at) => 10_000 * (n + 1) + at);
+let own = 100_000;
+const tokensOf = (each: Prompt): number[] => [...family(each.family, each.shared), ...Array.from({ length: each.own }, () => own++)];
+
+for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) {
+  await describeRelease(`choices of a live KvRouter of ${release}`, release, () => {
+    let stack: IndexStack;
+    let workers: DynamoMocker[];
+    let indexer: StackIndexer;
+    let modelName: string;
+
+    beforeAll(async () => {
+      stack = await startIndexStack({ release, requestPlane: "tcp", eventPlane: "nats" });
+      workers = [];
+      for (let n = 0; n < mockers; n++) workers.push(await stack.mocker());
+      indexer = await stack.indexer("mocker");
+      modelName = await servedName(stack);
+      await fill();
+    });
+    afterAll(() => stack?.[Symbol.asyncDispose]());
+
+    /** Each family on one worker in full, and in part on the next. */
+    async function fill(): Promise<void> {
+      for (const n of [0, 1, 2, 3]) {
+        await run(workers[n % mockers]!, family(n));
+        await run(workers[(n + 1) % mockers]!, family(n, 100 + 60 * n));
+      }
+      const full = Math.floor(400 / blockSize);
+      const parts = [0, 1, 2, 3].map((n) => Math.floor((100 + 60 * n) / blockSize));
+      await untilIndexed(indexer.url, 4 * full + parts.reduce((sum, blocks) => sum + blocks));
+    }
+
+    async function run(worker: DynamoMocker, token_ids: number[]): Promise<void> {
+      const request = {
+        token_ids,
+        model: "m",
+        stop_conditions: { max_tokens: 1 },
+        sampling_options: {},
+        output_options: {},
+        eos_token_ids: [],
+        annotations: [],
+      };
+      expect((await callInstance(stack.runtime, stack.place, worker, request)).error).toBeUndefined();
+    }
+
+    const applicable = Object.entries(configs).filter(([, { since }]) => since === undefined || since === release);
+    it.each(applicable)("lie in our set of minima: %s", async (_name, { config }) => {
+      await using real = await startRealRouter(stack.place, { release, component: "mocker", blockSize, config });
+      await untilBothKnowAll(real);
+      const ours = new LocalScheduler({ blockSize, config, now: () => 0, random: () => 0.5 });
+      const running: { readonly id: string; readonly booking: ReturnType<LocalScheduler["select"]> }[] = [];
+      const wrong: object[] = [];
+      let tied = 0;
+      for (const [n, { prompt: next, prefilled, freed }] of fc.sample(step, { numRuns: decisions, seed: 5 }).entries()) {
+        const begun = running.at(-1 - (prefilled ?? running.length));
+        if (begun !== undefined) {
+          await real.prefillDone(begun.id);
+          begun.booking.prefillDone();
+        }
+        const [ended] = freed === null ? [] : running.splice(freed, 1);
+        if (ended !== undefined) {
+          await real.free(ended.id);
+          ended.booking.free();
+        }
+        const tokens = tokensOf(next);
+        const request = await asked(tokens);
+        const decision = ours.explain(request);
+        const pick = await real.bestWorker(tokens, `r${n}`);
+        const chosen = decision.ties.find(({ worker }) => worker.workerId === pick.workerId);
+        if (chosen === undefined || chosen.overlapBlocks !== pick.overlap) wrong.push({ n, next, pick, ...seen(decision) });
+        if (decision.ties.length > 1) tied++;
+        const rank = { workerId: pick.workerId as InstanceId, dpRank: pick.dpRank };
+        running.push({ id: `r${n}`, booking: ours.select({ ...request, candidates: [rank] }) });
+      }
+      expect(wrong).toEqual([]);
+      expect(tied).toBeLessThan(decisions); // or any pick would do
+    });
+
+    /** The question that our mm-router would put to its scheduler. */
+    async function asked(tokens: readonly number[]): Promise<ScheduleRequest> {
+      const hashes = blockHashes({ tokens: Uint32Array.from(tokens), blockSize });
+      const index = { ...stack, component: "mocker", instanceId: indexer.instanceId };
+      const scores = await queryIndex(index, hashes, modelName);
+      return {
+        islTokens: tokens.length,
+        blockHashes: hashes,
+        overlap: Array.from(scores, ([workerId, blocks]) => ({ worker: { workerId: workerId as InstanceId, dpRank: 0 }, blocks })),
+        candidates: workers.map(({ instanceId }): WorkerKey => ({ workerId: instanceId as InstanceId, dpRank: 0 })),
+      };
+    }
+
+    async function untilBothKnowAll(real: RealRouter): Promise<void> {
+      await expect.poll(() => real.blocks(), { timeout: 20_000, interval: 100 }).toBe(await blocksIn(indexer.url));
+    }
+  });
+}
+
+async function servedName({ place }: IndexStack): Promise<string> {
+  const [card] = await etcdEntries(place.etcdUrl, `v1/mdc/${place.namespace}/mocker/`);
+  return decodeCardEntry(card!.key, card!.value).card.display_name;
+}
+
+const seen = ({ ranks }: Decision): object => ({
+  costs: ranks.map(({ worker, cost, overlapBlocks }) => [worker.workerId, cost, overlapBlocks]),
+});
