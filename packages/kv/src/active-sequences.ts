@@ -167,7 +167,7 @@ export class ActiveSequences {
   /** Blocks of a prompt that no other request on its rank uses. */
   private ownBlocks({ rank, hashes }: Sequence): number {
     let own = 0;
-    for (const hash of hashes) if (this.users.get(hash)?.get(rank) === 1) own++;
+    for (const hash of hashes) if (useBy(rank, this.uses.get(hash))?.count === 1) own++;
     return own;
   }
 
