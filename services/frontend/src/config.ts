@@ -1,6 +1,7 @@
 // Settings of the frontend: upstream's names and defaults (Dynamo 1.6.1) where the meaning is upstream's, `MMR_…` where it is ours.
 import { type ConfigOf, decimal, field, integer, port, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
+import { instanceModes } from "./models/instance-choice.ts";
 
 const optionalText = z.string().optional();
 /** A route's path, moved. @param name as in DYN_HTTP_SVC_<name>_PATH */
@@ -28,13 +29,24 @@ export const frontendFields = {
     help: "serve the models of all namespaces that begin so; wins over --namespace",
   }),
   routerMode: field(
-    z.enum(["round-robin", "random"], "only round-robin and random: KV routing is what mmr mm-router does").default("round-robin"),
+    z.enum(instanceModes, `one of ${instanceModes.join(", ")}: KV routing is what mmr mm-router does`).default("round-robin"),
     {
       flag: "router-mode",
       env: "DYN_ROUTER_MODE",
-      help: "round-robin or random: how a model's workers, or its mm-routers, take turns",
+      help: `how a model's workers, or its mm-routers, are chosen: ${instanceModes.join(", ")}`,
     },
   ),
+  sessionAffinityS: field(decimal(0).optional(), {
+    flag: "router-session-affinity-ttl-secs",
+    env: "DYN_ROUTER_SESSION_AFFINITY_TTL_SECS",
+    unit: "seconds",
+    help: "idle time for which a session (x-dynamo-session-id) stays at its worker (nothing: it does not)",
+  }),
+  sessionAffinityMode: field(z.enum(["hard", "soft"]).default("hard"), {
+    flag: "router-session-affinity-mode",
+    env: "DYN_ROUTER_SESSION_AFFINITY_MODE",
+    help: "hard: a session's worker or none while it is there; soft: another one when it is too busy",
+  }),
   modelPath: field(optionalText, {
     flag: "model-path",
     env: "DYN_MODEL_PATH",
@@ -60,6 +72,17 @@ export const frontendFields = {
     flag: "enable-anthropic-api",
     env: "DYN_ENABLE_ANTHROPIC_API",
     help: "serve Anthropic's API too: /v1/messages and its token count",
+  }),
+  migrationLimit: field(integer(0).default(0), {
+    flag: "migration-limit",
+    env: "DYN_MIGRATION_LIMIT",
+    help: "how often a request whose worker dies goes on at another one (0: never)",
+  }),
+  migrationMaxSeqLen: field(integer(1).optional(), {
+    flag: "migration-max-seq-len",
+    env: "DYN_MIGRATION_MAX_SEQ_LEN",
+    unit: "tokens",
+    help: "longest sequence, prompt and answer, that does so (nothing: any)",
   }),
   activeDecodeBlocksThreshold: field(z.coerce.number().min(0).max(1).optional(), {
     flag: "active-decode-blocks-threshold",

@@ -41,6 +41,10 @@ export function frontendMetrics(metrics: Metrics, prefix: string) {
     cachedTokens: metrics.histogram(name("cached_tokens"), "Tokens of the prompt that the worker had in its cache", tokenBuckets, model),
     outputTokensTotal: metrics.boundCounter(name("output_tokens_total"), "Tokens of all answers", model),
     cancellations: metrics.counter(name("model_cancellation_total"), "Requests whose client left", request),
+    migrations: metrics.counter(name("model_migration_total"), "Requests that went on at another worker", [
+      "model",
+      "migration_type",
+    ] as const),
     rejections: metrics.counter(name("model_rejection_total"), "Requests that were refused because every worker was busy", [
       "model",
       "endpoint",
@@ -114,6 +118,11 @@ export class RequestObserver {
     this.#type = type;
     this.#metrics.active.inc({ model });
     this.#metrics.started.inc({ model, endpoint: this.#endpoint, request_type: type });
+  }
+
+  /** The request goes on at another worker. */
+  migrated(): void {
+    this.#metrics.migrations.inc({ model: this.#model, migration_type: "ongoing_request" });
   }
 
   /** Every worker was too busy. */

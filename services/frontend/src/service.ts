@@ -96,8 +96,11 @@ function serverDepsOf(
 }
 
 /** What requests may say and be. */
-export function requestRules(config: FrontendConfig): Pick<AnswerDeps, "validation" | "requestLimits" | "hints" | "streamsForcedCalls"> {
+export function requestRules(
+  config: FrontendConfig,
+): Pick<AnswerDeps, "validation" | "requestLimits" | "hints" | "streamsForcedCalls" | "migration"> {
   return {
+    migration: { limit: config.migrationLimit, sequenceMax: config.migrationMaxSeqLen },
     streamsForcedCalls: config.guidedToolStreaming,
     validation: { ignoreUnknown: config.ignoreUnsupported },
     requestLimits: {
@@ -153,6 +156,10 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
     {
       namespaces: { exact: config.namespace, prefix: config.namespacePrefix },
       mode: config.routerMode,
+      affinity: {
+        ttlMs: config.sessionAffinityS === undefined ? undefined : config.sessionAffinityS * 1000,
+        mode: config.sessionAffinityMode,
+      },
       setAsideMs: config.inhibitedS * 1000,
     },
     {

@@ -4,7 +4,7 @@ import { stringifyJson } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Answer, comparableAnswer, comparableRequest } from "./replay/comparison.ts";
-import { deliberateDifferences } from "./replay/deliberate-differences.ts";
+import { deliberateDifferences, refusedSince } from "./replay/deliberate-differences.ts";
 import { goldenCards } from "./replay/golden-models.ts";
 import { send } from "./replay/http-client.ts";
 import { recordedRequest } from "./replay/recorded-requests.ts";
@@ -70,7 +70,7 @@ describe("the recorded requests", () => {
     for (const [component, card] of cards) await worker.serve(runtime, "dynamo", component, card);
     await vi.waitFor(
       async () => expect(((await (await fetch(`${url}/v1/models`)).json()) as { data: unknown[] }).data.length).toBe(cards.size),
-      { timeout: 30_000, interval: 50 },
+      { timeout: 60_000, interval: 100 },
     );
   });
   afterAll(async () => {
@@ -88,6 +88,17 @@ describe("the recorded requests", () => {
     }
     expect(differing).toEqual([]);
     expect(cases.length).toBeGreaterThan(5);
+  });
+
+  it.each(Object.keys(refusedSince))("are taken where %s took them, but for those that newer rules refuse", async (release) => {
+    const tookThen = casesOf(release).filter(({ response }) => response.status < 400);
+    const refusedNow = new Map(casesOf("1.6.1").map(({ id, response }) => [id, response.status >= 400]));
+    const refused: string[] = [];
+    for (const { id } of tookThen.filter((each) => refusedNow.get(each.id) === true)) {
+      if ((await send(url, recordedRequest(id)!)).status >= 400) refused.push(id);
+    }
+    expect(refused.toSorted()).toEqual(refusedSince[release]!.toSorted());
+    expect(tookThen.length).toBeGreaterThan(20);
   });
 
   it("differ on purpose where the list says so, and only there", () => {
@@ -136,6 +147,12 @@ describe("the recorded requests", () => {
     });
   }
 });
+
+/** All recorded cases of a release; of 0.9.1 those that differ from 1.0.2. */
+function casesOf(release: string): RecordedCase[] {
+  const files = release === "0.9.1" ? ["http-0.9.1-differences"] : groups.map((group) => `http-${release}-${group}`);
+  return files.flatMap((file) => golden<{ cases: RecordedCase[] }>(`frontend/${file}.json`).cases).filter(({ response }) => response);
+}
 
 function maskedId(contextId: string): string {
   return contextId.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "<uuid>");

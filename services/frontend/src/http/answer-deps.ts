@@ -4,6 +4,7 @@ import type { ModelSet } from "../models/model-set.ts";
 import type { RequestLimits } from "../preprocess/limits.ts";
 import type { HintOptions } from "../preprocess/request-hints.ts";
 import type { ValidationOptions } from "../preprocess/validation.ts";
+import type { MigrationLimits } from "./migration.ts";
 import type { BodyLimits } from "./request-body.ts";
 import type { ServedPaths } from "./served-paths.ts";
 import type { StreamSettings } from "./token-answer.ts";
@@ -17,6 +18,7 @@ export interface AnswerDeps {
   readonly stream: StreamSettings;
   /** Member of a chat answer that holds thoughts (`--reasoning-field-name`). */
   readonly reasoningField: string;
+  readonly migration: MigrationLimits;
   /** Whether the arguments of forced calls are told as they come. */
   readonly streamsForcedCalls: boolean;
   /** Which events of their own a chat's stream has. */

@@ -45,7 +45,7 @@ export async function answerAsChat(asked: ChatRequest, surface: ChatSurface, exc
 export async function chatTokenRequest(
   request: ChatRequest,
   { hints, workers, text }: Pick<TokenRequest, "hints" | "workers" | "text">,
-  { requestLimits, streamsForcedCalls }: Pick<AnswerDeps, "requestLimits" | "streamsForcedCalls">,
+  { requestLimits, streamsForcedCalls, migration }: Pick<AnswerDeps, "requestLimits" | "streamsForcedCalls" | "migration">,
 ): Promise<TokenRequest> {
   const prompts = [await chatPrompt(request, text, workers, requestLimits)];
   const thinking = thinkingNote(request, workers.card);
@@ -60,6 +60,7 @@ export async function chatTokenRequest(
     hints,
     workers,
     text,
+    migration,
     ...logprobsOf(members),
     thinking,
     form: chatForm(members, workers.card, { thinks: thinking?.thinks, streamsForcedCalls }),

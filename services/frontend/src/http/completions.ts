@@ -34,6 +34,7 @@ export async function answerCompletion(exchange: Exchange, deps: AnswerDeps): Pr
     hints,
     workers,
     text,
+    migration: deps.migration,
     logprobs,
     workerLogprobs: top,
   } as const;

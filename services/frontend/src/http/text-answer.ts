@@ -2,7 +2,7 @@
 import { ChatChunkPieces, StreamedText, TextReader, type TextChunk, UnaryText } from "../postprocess/text-chunks.ts";
 import { type Answer, relay } from "../postprocess/relay.ts";
 import { FoldedChat } from "../postprocess/unary-answer.ts";
-import type { WorkerSet } from "../models/worker-set.ts";
+import { anyWorker, type WorkerSet } from "../models/worker-set.ts";
 import type { ChatRequest } from "../preprocess/chat-request.ts";
 import type { CompletionRequest } from "../preprocess/completion-request.ts";
 import type { RequestHints } from "../preprocess/request-hints.ts";
@@ -69,7 +69,7 @@ async function dispatchText({ request, workers, hints }: TextRequest, exchange: 
   observer.dispatched(0);
   const call = { contextId, body: textRequestBody(request), signal, metadata: hints.metadata };
   // A Text worker chooses ranks and reads hints itself, and takes a pinned request unchecked.
-  const taken = await workers.dispatch(call, { instanceId: undefined, dpRank: undefined });
+  const taken = await workers.dispatch(call, { ...anyWorker, session: hints.session });
   const peeks = request.members.stream === true && settings.earlyErrorMs > 0;
   const stream = peeks ? await learning(workers, taken, pastEarlyError(taken, settings.earlyErrorMs)) : taken;
   const reader = new TextReader(request.kind, () => observer.progress(0));

@@ -11,14 +11,17 @@ import { ChatAnswer } from "../postprocess/chat-answer.ts";
 import { type AnswerIdentity, CompletionChunks } from "../postprocess/chunks.ts";
 import type { LogprobOptions } from "../postprocess/logprobs.ts";
 import { mergedNvext } from "../postprocess/nvext-fields.ts";
+import type { Answer } from "../postprocess/relay.ts";
 import { StreamedCompletion } from "../postprocess/streamed-answer.ts";
+import type { TokenPart } from "../postprocess/token-reader.ts";
 import { FoldedChat, UnaryCompletion } from "../postprocess/unary-answer.ts";
 import type { ChatStream, ChatSurface } from "./chat-surface.ts";
 import { pastEarlyError } from "./early-error.ts";
 import { streamErrorBody } from "./error-response.ts";
 import type { Exchange } from "./exchange.ts";
+import { relayJob } from "./migration.ts";
 import type { EventStream } from "./sse.ts";
-import { dispatchPrompts, learning, relayJobs, type RunningJob, type TokenRequest, usageOf } from "./token-jobs.ts";
+import { dispatchPrompts, learning, type RunningJob, type TokenRequest, usageOf } from "./token-jobs.ts";
 
 export interface StreamSettings {
   /** Silence after which a comment is sent; 0 = never. */
@@ -55,12 +58,12 @@ export async function answerChatTokens(
     await tellInStream(events, stream, exchange, async () => {
       annotate(request, exchange, events);
       await stream.flush(); // what a form says before the first token need not wait for it
-      await relayJobs(jobs, request.workers, () => new ChatAnswer(stream, options));
+      await relayJob(job, request, exchange, new ChatAnswer(stream, options));
       stream.end(usageOf(jobs), wantsUsage(request, settings));
     });
   } else {
     const folded = new FoldedChat();
-    await relayJobs(jobs, request.workers, () => new ChatAnswer(folded, options));
+    await relayJob(job, request, exchange, new ChatAnswer(folded, options));
     exchange.json(surface.body(folded, identity, usageOf(jobs)));
   }
   noteCached(jobs, exchange);
@@ -100,7 +103,7 @@ async function streamCompletion(
     });
   await tellInStream(events, openAiFailure(events), exchange, async () => {
     annotate(request, exchange, events);
-    await relayJobs(jobs, request.workers, answerOf);
+    await relayJobs(jobs, request, exchange, answerOf);
     const usage = usageOf(jobs);
     if (usage === undefined || !wantsUsage(request, settings)) return;
     events.data(new CompletionChunks(completionIdentity(request, jobs[0]!.contextId, exchange)).usage(usage));
@@ -111,9 +114,19 @@ async function foldCompletion(request: TokenRequest, jobs: readonly RunningJob[]
   const logprobs = logprobOptions(request);
   const aggregate = new CompletionAggregate();
   const answers = new Map(jobs.map((job) => [job, new UnaryCompletion(aggregate, { logprobs, nvext: job.nvext }, job.firstIndex)]));
-  await relayJobs(jobs, request.workers, (job) => answers.get(job)!);
+  await relayJobs(jobs, request, exchange, (job) => answers.get(job)!);
   const nvext = [...answers.values()].map((answer) => answer.nvext).reduce(mergedNvext, undefined);
   exchange.json(aggregate.body(completionIdentity(request, exchange.contextId, exchange), { usage: usageOf(jobs), nvext }));
+}
+
+/** Relays all jobs at once, each into its answer; the first failure is thrown. */
+async function relayJobs(
+  jobs: readonly RunningJob[],
+  request: TokenRequest,
+  exchange: Exchange,
+  answerOf: (job: RunningJob) => Answer<TokenPart>,
+): Promise<void> {
+  await Promise.all(jobs.map((job) => relayJob(job, request, exchange, answerOf(job))));
 }
 
 /** Runs `tell` inside an event stream: what it throws is the stream's last event before the end mark. */

@@ -5,8 +5,7 @@ import { type AppError, toAppError } from "@mm-router/protocol";
 import type { ResponseStream } from "@mm-router/runtime";
 import type { WorkerSet } from "../models/worker-set.ts";
 import { NvextFields } from "../postprocess/nvext-fields.ts";
-import { type Answer, relay } from "../postprocess/relay.ts";
-import { type TokenPart, TokenReader } from "../postprocess/token-reader.ts";
+import { TokenReader } from "../postprocess/token-reader.ts";
 import { sumOfUsage, type Usage, UsageCount } from "../postprocess/usage.ts";
 import type { TokenPrompt } from "../preprocess/preprocessor.ts";
 import type { RequestHints } from "../preprocess/request-hints.ts";
@@ -16,6 +15,7 @@ import type { ThinkingNote } from "../preprocess/thinking-note.ts";
 import { workerRequestBody } from "../preprocess/worker-request.ts";
 import type { TextModel } from "../text/index.ts";
 import type { Exchange } from "./exchange.ts";
+import type { MigrationLimits } from "./migration.ts";
 
 export interface TokenRequest {
   readonly api: "chat" | "completion";
@@ -31,13 +31,14 @@ export interface TokenRequest {
   readonly workerLogprobs: number | undefined;
   /** What the worker is told about thinking; undefined for models without a reasoning parser. */
   readonly thinking?: ThinkingNote | undefined;
+  readonly migration: MigrationLimits;
   /** How a chat answer's text is taken apart; undefined: not at all. */
   readonly form?: ChatForm | undefined;
 }
 
 export interface TokenJob {
   readonly contextId: string;
-  readonly body: Buffer;
+  readonly prompt: TokenPrompt;
   readonly reader: TokenReader;
   readonly usage: UsageCount;
   readonly nvext: NvextFields;
@@ -52,26 +53,21 @@ export interface RunningJob extends TokenJob {
 
 /** Sends every prompt to a worker. @throws AppError when one of them is not taken */
 export async function dispatchPrompts(request: TokenRequest, exchange: Exchange): Promise<RunningJob[]> {
-  const { workers, hints } = request;
-  const demand = { instanceId: hints.instanceId, dpRank: hints.dpRank };
   return Promise.all(
     jobsOf(request, exchange).map(async (job): Promise<RunningJob> => {
       exchange.observer.dispatched(job.usage.promptTokens);
-      const call = { contextId: job.contextId, body: job.body, signal: exchange.signal, metadata: hints.metadata };
-      const stream = await workers.dispatch(call, demand);
-      job.nvext.instanceId = stream.instanceId;
-      return { ...job, stream };
+      return { ...job, stream: await sendPrompt(request, job, exchange) };
     }),
   );
 }
 
-/** Relays all jobs at once, each into its answer; the first failure is thrown. */
-export async function relayJobs(
-  jobs: readonly RunningJob[],
-  workers: WorkerSet,
-  answerOf: (job: RunningJob) => Answer<TokenPart>,
-): Promise<void> {
-  await Promise.all(jobs.map((job) => learning(workers, job.stream, relay(job.stream, job.reader, answerOf(job)))));
+/** Sends a job's prompt to a worker. @throws AppError when it is not taken */
+export async function sendPrompt(request: TokenRequest, job: TokenJob, { signal }: Exchange): Promise<ResponseStream> {
+  const { workers, hints } = request;
+  const call = { contextId: job.contextId, body: tokenRequestBody(request, job.prompt), signal, metadata: hints.metadata };
+  const stream = await workers.dispatch(call, hints);
+  job.nvext.instanceId = stream.instanceId;
+  return stream;
 }
 
 /** Lets the worker set learn from how reading a stream fails. */
@@ -103,8 +99,17 @@ function jobsOf(request: TokenRequest, exchange: Exchange): TokenJob[] {
     if (request.form?.thoughts !== undefined) usage.reasoningTokens = 0;
     return {
       contextId: prompts.length === 1 ? exchange.contextId : `${exchange.contextId}-${index}`,
-      body: tokenRequestBody(request, prompt),
-      reader: new TokenReader({ text, promptIds: prompt.tokenIds, skipSpecialTokens, stops, n, usage, onTokens }),
+      prompt,
+      reader: new TokenReader({
+        text,
+        promptIds: prompt.tokenIds,
+        skipSpecialTokens,
+        stops,
+        n,
+        usage,
+        keepsIds: request.migration.limit > 0,
+        onTokens,
+      }),
       usage,
       nvext: new NvextFields(wantedFields(members), exchange),
       firstIndex: index * n,
@@ -128,6 +133,7 @@ export function tokenRequestBody(request: TokenRequest, prompt: TokenPrompt): Bu
     media: prompt.media,
     eosTokenIds: request.text.eosTokenIds,
     sum: request.workers.sum,
+    loraName: request.workers.loraName,
     logprobs: request.workerLogprobs,
     thinking: request.thinking,
     hints: request.hints,

@@ -37,7 +37,7 @@ class Cluster {
   constructor(namespaces: NamespaceFilter = { exact: undefined, prefix: undefined }) {
     const log = { debug: () => {}, info: () => {}, error: () => {}, warn: (msg: string) => this.warnings.push(msg), child: () => log };
     this.#watcher = new ModelWatcher(
-      { namespaces, mode: "round-robin", setAsideMs: 5000 },
+      { namespaces, mode: "round-robin", affinity: { ttlMs: undefined, mode: "hard" }, setAsideMs: 5000 },
       {
         log,
         isBusy: () => false,
@@ -205,7 +205,20 @@ describe("models from cards", () => {
     expect([cluster.names(), cluster.models.find("alias", "chat").name]).toEqual([["alias", "m"], "m"]);
   });
 
-  it("of adapters and of parts of a disaggregated deployment are not served", async () => {
+  it("of adapters are models of their own at the workers that have them", async () => {
+    const cluster = new Cluster();
+    cluster.put(1n, tokensCard("m"));
+    cluster.put(2n, tokensCard("m"));
+    await cluster.loaded(0);
+    const adapter = cluster.put(2n, { ...tokensCard("m-poet"), lora: { name: "poet" } } as never, "c", "m-poet");
+    await vi.advanceTimersByTimeAsync(0); // the same files: nothing is loaded again
+    const set = cluster.models.find("m-poet", "chat");
+    expect([set.loraName, set.available(), cluster.models.find("m", "chat").loraName]).toEqual(["poet", [2n], undefined]);
+    cluster.delete(adapter);
+    expect(cluster.names()).toEqual(["m"]);
+  });
+
+  it("of adapters without a name and of parts of a disaggregated deployment are not served", async () => {
     const cluster = new Cluster();
     cluster.put(1n, tokensCard("lora"), "c", "adapter");
     cluster.put(2n, tokensCard("decode", { needs: [["prefill"]] }));

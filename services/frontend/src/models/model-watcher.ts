@@ -25,12 +25,15 @@ import { Backoff, type Clock, type Discovery, type EndpointClient, type Logger, 
 import type { TextModel } from "../text/index.ts";
 import { cardSum, textKey } from "./card-sum.ts";
 import type { ModelSet } from "./model-set.ts";
-import { kindOf, type RouterMode, WorkerSet } from "./worker-set.ts";
+import type { InstanceMode } from "./instance-choice.ts";
+import type { AffinityOptions } from "./session-bindings.ts";
+import { kindOf, loraNameOf, WorkerSet } from "./worker-set.ts";
 
 export interface ModelWatcherOptions {
   /** Which namespaces are looked at. */
   readonly namespaces: NamespaceFilter;
-  readonly mode: RouterMode;
+  readonly mode: InstanceMode;
+  readonly affinity: AffinityOptions;
   readonly setAsideMs: number;
 }
 
@@ -168,11 +171,11 @@ export class ModelWatcher {
     if (place.loading === group) place.loading = undefined;
     if (this.#closed || place.serving !== undefined || place.groups[0] !== group) return this.#serveFirst(place);
     const { address, card } = firstOf(group);
-    const { mode, setAsideMs } = this.#options;
+    const { mode, affinity, setAsideMs } = this.#options;
     const { clock, clientOf, models, served, log } = this.#deps;
     const name = card.display_name;
     const isBusy = (id: InstanceId) => this.#deps.isBusy(id, name, card);
-    const options = { name, address, card, sum: group.sum, text, mode, setAsideMs, clock, random: Math.random, isBusy };
+    const options = { name, address, card, sum: group.sum, text, mode, affinity, setAsideMs, clock, random: Math.random, isBusy };
     const set = new WorkerSet({ ...options, client: clientOf(address) });
     for (const entry of group.entries.values()) set.members.add(entry.instanceId);
     place.serving = { group, set };
@@ -225,8 +228,8 @@ export class ModelWatcher {
         : exact !== undefined && exact !== "dynamo" && address.namespace !== exact
     )
       return false;
-    // An adapter's card, and a part of a disaggregated deployment: neither can be served alone.
-    return suffix === undefined && (card.needs ?? []).length === 0;
+    // A part of a disaggregated deployment, and an adapter that does not say its name: neither can be asked for.
+    return (suffix === undefined || loraNameOf(card) !== undefined) && (card.needs ?? []).length === 0;
   }
 
   #warn(what: string, key: string, { address, card }: CardEntry, error?: AppError): void {

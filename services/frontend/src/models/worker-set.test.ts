@@ -2,13 +2,21 @@ import { AppError, type Instance, type InstanceId } from "@mm-router/protocol";
 import { type Call, type EndpointClient, ManualClock, notTaken, type ResponseStream } from "@mm-router/runtime";
 import { describe, expect, it } from "vitest";
 import { ModelSet } from "./model-set.ts";
-import { type RouterMode, WorkerSet } from "./worker-set.ts";
+import type { InstanceMode } from "./instance-choice.ts";
+import type { AffinityOptions } from "./session-bindings.ts";
+import { anyWorker, WorkerSet } from "./worker-set.ts";
 
-const anyWorker = { instanceId: undefined, dpRank: undefined };
+const noAffinity: AffinityOptions = { ttlMs: undefined, mode: "hard" };
 const call = { contextId: "c", body: new Uint8Array(), signal: new AbortController().signal };
 
 /** A set over instances 1 … 3, whose calls end as `outcomes` says: a stream, or an error. */
-function workers({ mode = "round-robin" as RouterMode, random = (): number => 0, ids = [1n, 2n, 3n], card = {} } = {}) {
+function workers({
+  mode = "round-robin" as InstanceMode,
+  affinity = noAffinity,
+  random = (): number => 0,
+  ids = [1n, 2n, 3n],
+  card = {},
+} = {}) {
   const called: bigint[] = [];
   const busy = new Set<bigint>();
   const outcomes = new Map<bigint, AppError>();
@@ -19,7 +27,7 @@ function workers({ mode = "round-robin" as RouterMode, random = (): number => 0,
       called.push(id);
       const failure = outcomes.get(id);
       if (failure) throw failure;
-      return { instanceId: id } as ResponseStream;
+      return { instanceId: id, cancel: () => {} } as ResponseStream;
     },
     close: () => {},
   } as unknown as EndpointClient;
@@ -32,6 +40,7 @@ function workers({ mode = "round-robin" as RouterMode, random = (): number => 0,
     text: undefined,
     client,
     mode,
+    affinity,
     setAsideMs: 5000,
     clock,
     random,
@@ -66,6 +75,50 @@ describe("the workers of a model", () => {
     busy.add(2n);
     await expect(set.dispatch(call, anyWorker)).rejects.toMatchObject({ code: "overloaded", status: 529 });
     expect(called).toEqual([2n, 2n]);
+  });
+
+  it("count what runs at them for the modes that ask", async () => {
+    const { set, called } = workers({ mode: "least-loaded" });
+    const first = await set.dispatch(call, anyWorker);
+    await set.dispatch(call, anyWorker);
+    first.cancel();
+    first.cancel();
+    for (let n = 0; n < 3; n++) await set.dispatch(call, anyWorker);
+    expect(called).toEqual([1n, 2n, 3n, 1n, 2n]);
+  });
+
+  it("keep a session as long as it is not idle, and let it go with its last request", async () => {
+    const { set, called, clock } = workers({ affinity: { ttlMs: 1000, mode: "hard" } });
+    const demand = (final: boolean) => ({ ...anyWorker, session: { id: "s", final } });
+    await set.dispatch(call, demand(false));
+    await set.dispatch(call, anyWorker);
+    await set.dispatch(call, demand(false));
+    clock.advance(1000);
+    await set.dispatch(call, demand(false));
+    await set.dispatch(call, demand(true));
+    await set.dispatch(call, demand(false));
+    expect(called).toEqual([1n, 2n, 1n, 3n, 3n, 1n]);
+  });
+
+  it("refuse a session whose worker is too busy, or pass it on, as the mode says; one whose worker is gone moves", async () => {
+    const session = { id: "s", final: false };
+    for (const [mode, outcome] of [
+      ["hard", "overloaded"],
+      ["soft", 2n],
+    ] as const) {
+      const { set, called, busy } = workers({ affinity: { ttlMs: 1000, mode } });
+      await set.dispatch(call, { ...anyWorker, session });
+      busy.add(1n);
+      const again = await set.dispatch(call, { ...anyWorker, session }).then(
+        () => called.at(-1),
+        (error: AppError) => error.code,
+      );
+      expect(again).toBe(outcome);
+      busy.clear();
+      set.forget(1n as InstanceId);
+      await set.dispatch(call, { ...anyWorker, session });
+      expect(called.at(-1)).toBe(2n);
+    }
   });
 
   it("pass a request on that one of them did not take, which is then left alone for a while", async () => {

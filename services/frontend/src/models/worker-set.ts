@@ -5,8 +5,7 @@
 //   available  live ones that did not just fail: a failed one is left alone for a while, unless there is no other
 //   free       available ones that are not too busy (busy-workers.ts)
 //
-// I1  Round robin goes by id: the next larger id after the last one chosen, so that comers and goers do not disturb it.
-// I2  A request goes to an instance at most once, and to another one only while no worker has taken it.
+// I1  A request goes to an instance at most once, and to another one only while no worker has taken it.
 //
 // Dynamo's frontends answer 503 for 5 s when every instance just failed. Ours asks them all the same: what broke the stream of
 // the only mm-router is as a rule a worker behind it that died, and the router has others.
@@ -20,10 +19,12 @@ import {
   toAppError,
 } from "@mm-router/protocol";
 import { type Call, type Clock, type EndpointClient, isNotTaken, type ResponseStream } from "@mm-router/runtime";
+import { countedStream } from "./counted-stream.ts";
+import { type InstanceChoice, instanceChoice, type InstanceMode } from "./instance-choice.ts";
+import { type AffinityOptions, type Session, SessionBindings } from "./session-bindings.ts";
 import type { TextModel } from "../text/index.ts";
 
 export type ModelKind = "chat" | "completion" | "embedding" | "other";
-export type RouterMode = "round-robin" | "random";
 
 export interface WorkerSetOptions {
   readonly name: string;
@@ -34,7 +35,8 @@ export interface WorkerSetOptions {
   /** Template and tokenizer; undefined for Text workers. */
   readonly text: TextModel | undefined;
   readonly client: EndpointClient;
-  readonly mode: RouterMode;
+  readonly mode: InstanceMode;
+  readonly affinity: AffinityOptions;
   /** How long a failed instance is left alone. */
   readonly setAsideMs: number;
   readonly clock: Clock;
@@ -48,7 +50,11 @@ export interface WorkerSetOptions {
 export interface WorkerDemand {
   readonly instanceId: InstanceId | undefined;
   readonly dpRank: number | undefined;
+  readonly session: Session | undefined;
 }
+
+/** Any worker will do. */
+export const anyWorker: WorkerDemand = { instanceId: undefined, dpRank: undefined, session: undefined };
 
 export class WorkerSet {
   readonly name: string;
@@ -60,16 +66,25 @@ export class WorkerSet {
   readonly members = new Set<InstanceId>();
   readonly #options: WorkerSetOptions;
   readonly #asideUntil = new Map<InstanceId, number>();
-  #lastChosen = -1n;
+  readonly #running = new Map<InstanceId, number>();
+  readonly #choice: InstanceChoice;
+  readonly #sessions: SessionBindings;
 
   constructor(options: WorkerSetOptions) {
     this.#options = options;
+    this.#choice = instanceChoice(options.mode, { random: options.random, runningOf: (id) => this.#running.get(id) ?? 0 });
+    this.#sessions = new SessionBindings(options.affinity, options.clock);
     this.name = options.name;
     this.address = options.address;
     this.card = options.card;
     this.sum = options.sum;
     this.text = options.text;
     this.kinds = new Set(modelTypesOf(options.card).map(kindOf));
+  }
+
+  /** The adapter that its workers are to use; undefined: the model as it is. */
+  get loraName(): string | undefined {
+    return loraNameOf(this.card);
   }
 
   /** Tokens that the model takes; 0 = unknown. */
@@ -101,11 +116,13 @@ export class WorkerSet {
     const tried = new Set<InstanceId>();
     let failure: AppError | undefined;
     for (;;) {
-      const id = this.#choose(this.free().filter((each) => !tried.has(each)));
+      const id = this.#choose(demand.session, tried);
       if (id === undefined) throw failure ?? (this.available().length > 0 ? allBusy() : notReady(this.name));
       tried.add(id);
       try {
-        return await this.#direct(id, call);
+        const stream = await this.#direct(id, call);
+        this.#sessions.note(demand.session, id);
+        return stream;
       } catch (error) {
         if (!isNotTaken(error) || call.signal.aborted) throw error;
         failure = error;
@@ -125,6 +142,7 @@ export class WorkerSet {
   forget(id: InstanceId): void {
     this.members.delete(id);
     this.#asideUntil.delete(id);
+    this.#running.delete(id);
   }
 
   close(): void {
@@ -141,7 +159,8 @@ export class WorkerSet {
 
   async #direct(id: InstanceId, call: Call): Promise<ResponseStream> {
     try {
-      return await this.#options.client.direct(id, call);
+      const stream = await this.#options.client.direct(id, call);
+      return this.#choice.countsRunning ? this.#counted(stream, call.signal) : stream;
     } catch (error) {
       const failure = toAppError(error);
       this.noteFailure(id, failure);
@@ -149,11 +168,20 @@ export class WorkerSet {
     }
   }
 
-  #choose(candidates: readonly InstanceId[]): InstanceId | undefined {
-    if (this.#options.mode === "random") return candidates[Math.floor(this.#options.random() * candidates.length)];
-    const next = candidates.find((id) => id > this.#lastChosen) ?? candidates[0];
-    this.#lastChosen = next ?? this.#lastChosen;
-    return next;
+  #choose(session: Session | undefined, tried: ReadonlySet<InstanceId>): InstanceId | undefined {
+    const free = this.free().filter((id) => !tried.has(id));
+    const bound = this.#sessions.of(session);
+    const isHeld = bound !== undefined && !tried.has(bound) && this.available().includes(bound);
+    if (isHeld && (this.#sessions.isHard || free.includes(bound))) return free.find((id) => id === bound);
+    return this.#choice.choose(free);
+  }
+
+  /** Counts the stream as running until it is over. */
+  #counted(stream: ResponseStream, signal: AbortSignal): ResponseStream {
+    const { instanceId } = stream;
+    const add = (count: number) => this.#running.set(instanceId, (this.#running.get(instanceId) ?? 0) + count);
+    add(1);
+    return countedStream(stream, signal, () => add(-1));
   }
 
   #demanded(id: InstanceId): InstanceId {
@@ -184,6 +212,12 @@ function allBusy(): AppError {
 /** A picture, as a rule. The HTTP body was within its own limit, so the status is that of a wrong request (Dynamo ≤ 1.5 too). */
 function tooLargeForPlane(cause: AppError): AppError {
   return new AppError("invalid_request", `Request payload is too large for this deployment: ${cause.message}`, { cause });
+}
+
+/** An adapter has a card of its own beside that of its model, with the name that the engine knows it by. */
+export function loraNameOf(card: ModelCard): string | undefined {
+  const { lora } = card as { readonly lora?: { readonly name?: unknown } | null };
+  return typeof lora?.name === "string" ? lora.name : undefined;
 }
 
 const kinds: Readonly<Record<string, ModelKind>> = { Chat: "chat", Completions: "completion", Embedding: "embedding" };

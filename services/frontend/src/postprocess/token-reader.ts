@@ -12,6 +12,8 @@ export interface TokenReaderOptions extends ChoiceOptions {
   /** Choices asked for. */
   readonly n: number;
   readonly usage: UsageCount;
+  /** Whether the ids of the answer are kept. */
+  readonly keepsIds: boolean;
   /** Told how many tokens of each item count. */
   readonly onTokens: (count: number) => void;
 }
@@ -27,6 +29,8 @@ const choicesMax = 128;
 
 export class TokenReader implements ItemReader<TokenPart> {
   readonly #options: TokenReaderOptions;
+  /** Of the first choice, as the worker gave them: where another worker would go on. */
+  readonly receivedIds: number[] = [];
   readonly #choices = new Map<number, ChoiceStream>();
   #ended = 0;
   #stopped = false;
@@ -41,7 +45,9 @@ export class TokenReader implements ItemReader<TokenPart> {
 
   read(data: unknown): TokenPart | undefined {
     const output = decodeEngineOutput(data);
-    const choice = this.#choice(output.index ?? 0);
+    const index = output.index ?? 0;
+    if (index === 0 && this.#options.keepsIds) this.receivedIds.push(...output.token_ids);
+    const choice = this.#choice(index);
     const hadEnded = choice.ended;
     const delta = choice.push(output);
     if (delta === undefined) return undefined;

@@ -21,6 +21,8 @@ export class UsageCount {
   promptTokens: number;
   completionTokens = 0;
   cachedTokens: number | undefined;
+  /** Tokens of the answer that the present worker got as part of its prompt. */
+  carriedTokens = 0;
   /** undefined: the answer is not looked through for thoughts. */
   reasoningTokens: number | undefined;
   /** Set by the first finish reason (I1). */
@@ -35,7 +37,7 @@ export class UsageCount {
 
   /** Takes the worker's word for the prompt. */
   correct(usage: CompletionUsage): void {
-    this.promptTokens = usage.prompt_tokens;
+    this.promptTokens = usage.prompt_tokens - this.carriedTokens;
     this.cachedTokens = usage.prompt_tokens_details?.cached_tokens ?? this.cachedTokens;
   }
 

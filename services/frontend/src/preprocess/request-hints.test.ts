@@ -15,9 +15,13 @@ describe("hints of a request", () => {
     const headers = { "x-tenant-id": "t", "x-dynamo-request-priority": "3", "x-dynamo-worker-instance-id": "18446744073709551615" };
     const members = { cache_salt: "s", nvext: { cache_salt: "n", agent_hints: { priority: 5 }, backend_instance_id: 1 } };
     const hints = requestHints(headers, members, options);
-    expect(stringifyJson(routingOf(hints))).toBe(
+    expect(stringifyJson(routingOf(hints, undefined))).toBe(
       '{"backend_instance_id":18446744073709551615,"decode_worker_id":18446744073709551615,"priority_jump":3.0,"priority":3,"cache_salt":"t"}',
     );
+  });
+
+  it("come with the adapter that the model is", () => {
+    expect(stringifyJson(routingOf(requestHints({}, {}, options), "poet"))).toBe('{"lora_name":"poet"}');
   });
 
   it("ignore what is no number", () => {

@@ -67,14 +67,15 @@ export function contextIdOf(headers: IncomingHttpHeaders): string {
   return given !== undefined && /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(given) ? given : randomUUID();
 }
 
-/** `routing` of the worker's request; empty when nothing was asked. */
-export function routingOf(hints: RequestHints): JsonMap {
+/** `routing` of the worker's request; empty when nothing was asked. @param loraName the adapter to be used */
+export function routingOf(hints: RequestHints, loraName: string | undefined): JsonMap {
   const { priority } = hints;
   return given({
     backend_instance_id: hints.instanceId,
     decode_worker_id: hints.instanceId,
     dp_rank: hints.dpRank,
     expected_output_tokens: hints.expectedOutputTokens,
+    lora_name: loraName,
     priority_jump: priority === undefined ? undefined : new JsonFloat(priority, f32Json(priority)),
     priority,
     strict_priority: hints.strictPriority,

@@ -26,6 +26,8 @@ export interface WorkerRequest {
   /** Alternatives per token asked of the engine. */
   readonly logprobs: number | undefined;
   readonly hints: RequestHints;
+  /** The adapter that the worker is to use. */
+  readonly loraName?: string | undefined;
   readonly thinking?: ThinkingNote | undefined;
 }
 
@@ -40,7 +42,7 @@ export function workerRequestBody(request: WorkerRequest): Buffer {
   rest.set("eos_token_ids", members.ignore_eos === true ? [] : [...eosTokenIds]);
   rest.set("mdc_sum", request.sum);
   rest.set("annotations", members.nvext?.annotations ?? []);
-  rest.set("routing", routingOf(hints));
+  rest.set("routing", routingOf(hints, request.loraName));
   rest.set("router_config_override", null);
   set(rest, "extra_args", extraArgs(request));
   set(rest, "mm_processor_kwargs", members.mm_processor_kwargs);

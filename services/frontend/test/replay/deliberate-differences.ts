@@ -103,6 +103,21 @@ export const deliberateDifferences: readonly Difference[] = [
   { cases: /^chat\.(logprobs0?|logprobs\.stream|top_logprobs_only)$/, fault: 16, expected: withOwnBytes },
 ];
 
+/** Requests that an older release took and ours refuses, by the rules of 1.6.1. */
+export const refusedSince: Readonly<Record<string, readonly string[]>> = {
+  "0.9.1": ["tool.badname"],
+  "1.0.2": [
+    ...["cmpl.finerr", "ctx.ids_range", "emb.many", "hdr.dprank", "hdr.dprank_data", "hdr.dprank_old", "hdr.meta70", "hdr.wid", "hdr.wid2"],
+    ...["nv.backend_id", "nv.cache", "nv.unknown", "raw.trailing", "resp.sampling", "resp.websearch", "tmpl.badargs", "tmpl.override"],
+    ...["tool.badname", "tool.named_unknown", "tool.required_notools", "tool2.empty_tools", "tool2.required_guided", "val.max0"],
+    ...["val.maxhuge", "val.top_p0", "val2.tools_params_arr"],
+  ],
+  "1.4.2": [
+    ...["cmpl.finerr", "ctx.ids_range", "emb.many", "hdr.dprank", "hdr.dprank_data", "hdr.dprank_old", "hdr.wid", "hdr.wid2"],
+    ...["nv.backend_id", "resp.websearch", "tool2.empty_tools", "val.top_p0", "val2.tools_params_arr"],
+  ],
+};
+
 function told(cases: RegExp, cause: string): Difference {
   return { cases, fault: 1, expected: (theirs) => mapped(theirs, (value) => (value === "Invalid request" ? cause : value)) };
 }

@@ -62,6 +62,7 @@ export class HttpBench {
         hints: { metadataPrefix: "x-dynamo-meta-", nvext: true },
         reasoningField: "reasoning_content",
         streamsForcedCalls: true,
+        migration: { limit: 0, sequenceMax: undefined },
         dispatch: { tools: false, reasoning: false },
         paths: {
           chat: "/v1/chat/completions",
@@ -103,6 +104,7 @@ export class HttpBench {
       text,
       client,
       mode: "round-robin",
+      affinity: { ttlMs: undefined, mode: "hard" },
       setAsideMs: 5000,
       clock: systemClock,
       random: () => 0,
