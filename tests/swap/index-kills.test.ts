@@ -1,16 +1,18 @@
 // kill -9 of the indexer, of nats-server, of both, while a real worker stores and evicts: our index equals the worker's own again within
-// 5 s of the processes being up. Requests go over TCP, so that the worker works on and events are really lost.
+// 5 s of the processes being up. Requests go over TCP, so that the worker works on and events are really lost. The indexer writes snapshots
+// all the time, so that it is killed while it writes one, and starts from whatever is there.
 //
 //   MMR_TEST_KILLS=51 npm test -- --project swap tests/swap/index-kills.test.ts        the long form; 6 kills otherwise
 import { newestRelease } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
-import { callInstance, type Target } from "./harness/our-client.ts";
-import { tokensRequest } from "./harness/tokens-request.ts";
+import type { Target } from "./harness/our-client.ts";
+import { startTokenLoad } from "./harness/token-load.ts";
 
 const kills = Number(process.env.MMR_TEST_KILLS ?? 6);
 const equalWithinMs = 5_000;
+const snapshots = { MMR_SNAPSHOT_INTERVAL_SECS: "0.3" };
 
 await describeRelease(`kill -9 under KV events of Dynamo ${newestRelease}`, newestRelease, () => {
   describe.each(["nats", "zmq"] as const)("over %s", (eventPlane) => {
@@ -20,32 +22,35 @@ await describeRelease(`kill -9 under KV events of Dynamo ${newestRelease}`, newe
     beforeAll(async () => {
       stack = await startIndexStack({ release: newestRelease, requestPlane: "tcp", eventPlane });
       worker = await stack.worker({ engine: { SIM_BLOCKS: "64" } }); // every request evicts what an earlier one stored
-      indexer = await stack.indexer(worker.component);
+      indexer = await stack.indexer(worker.component, snapshots);
     });
     afterAll(() => stack?.[Symbol.asyncDispose]());
 
     it(`${kills} times: equal to the worker again within 5 s`, { timeout: 60_000 + kills * 20_000 }, async () => {
       const took: number[] = [];
+      let starts = 0;
       for (let round = 0; round < kills; round++) {
         const kill = [killIndexer, killNats, killBoth][round % 3]!;
-        const load = startLoad(stack, worker);
+        const load = startTokenLoad(stack, worker);
         await load.answered(5);
         await kill(() => load.answered(5));
         await load.stop();
         const upAt = performance.now();
         expect(await expectSameBlocks(stack, indexer, [worker], equalWithinMs), `${kill.name}, round ${round}`).toBeGreaterThan(10);
         took.push(performance.now() - upAt);
+        if (kill !== killNats) starts += Number(await isFromSnapshot(indexer));
       }
+      expect(starts).toBeGreaterThan(0);
       took.sort((a, b) => a - b);
       console.info(
-        `swap: ${kills} kills over ${eventPlane}: equal after ${took[kills >> 1]!.toFixed(0)} ms (median), ${took.at(-1)!.toFixed(0)} ms (max)`,
+        `swap: ${kills} kills over ${eventPlane}: equal after ${took[kills >> 1]!.toFixed(0)} ms (median), ${took.at(-1)!.toFixed(0)} ms (max); ${starts} starts from a snapshot`,
       );
     });
 
     async function killIndexer(meanwhile: () => Promise<void>): Promise<void> {
       await indexer.kill();
       await meanwhile();
-      indexer = await stack.indexer(worker.component);
+      indexer = await stack.indexer(worker.component, snapshots);
     }
 
     async function killNats(meanwhile: () => Promise<void>): Promise<void> {
@@ -58,39 +63,13 @@ await describeRelease(`kill -9 under KV events of Dynamo ${newestRelease}`, newe
       await Promise.all([indexer.kill(), stack.nats.kill()]);
       await meanwhile();
       await stack.nats.restart();
-      indexer = await stack.indexer(worker.component);
+      indexer = await stack.indexer(worker.component, snapshots);
     }
   });
 });
 
-interface Load {
-  /** Resolves after so many more answers. */
-  answered(count: number): Promise<void>;
-  stop(): Promise<void>;
-}
-
-let prompts = 0;
-
-/** Two requests at a time, each with three full blocks of its own. */
-function startLoad({ runtime, place }: IndexStack, target: Target): Load {
-  const stopping = new AbortController();
-  let answers = 0;
-  const ask = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const { error } = await callInstance(runtime, place, target, tokensRequest(100 * (prompts++ % 1_400)));
-      expect(error).toBeUndefined();
-      answers++;
-    }
-  };
-  const asking = Promise.all([ask(), ask()]);
-  return {
-    answered: async (count) => {
-      const wanted = answers + count;
-      await expect.poll(() => answers, { timeout: 20_000, interval: 20 }).toBeGreaterThanOrEqual(wanted);
-    },
-    stop: async () => {
-      stopping.abort();
-      await asking;
-    },
-  };
+/** Whether an indexer began with a snapshot. */
+async function isFromSnapshot({ url }: StackIndexer): Promise<boolean> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return metrics.includes('mm_router_indexer_snapshots_total{outcome="restored"} 1');
 }

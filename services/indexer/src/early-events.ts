@@ -1,7 +1,7 @@
 // Events of workers that discovery has not named yet: a registration and the first event travel different ways.
 //
-// I1  At most `eventsMax` events of all workers together, each for at most `ageMaxMs`.
-import type { InstanceId, RouterEvent, U64 } from "@mm-router/protocol";
+// I1  At most `blocksMax` blocks of all workers together, an event counted as one more, each for at most `ageMaxMs`.
+import { blocksIn, type InstanceId, type RouterEvent, type U64 } from "@mm-router/protocol";
 import type { EventSource } from "@mm-router/runtime";
 
 export interface EarlyEvent {
@@ -10,38 +10,55 @@ export interface EarlyEvent {
   readonly source: EventSource;
 }
 
-const eventsMax = 4_096;
+/** Some 25 MB. */
+const blocksMaxDefault = 262_144;
 const ageMaxMs = 10_000;
 
+interface Waiting {
+  readonly since: number;
+  readonly events: EarlyEvent[];
+  size: number;
+}
+
 export class EarlyEvents {
-  readonly #byWorker = new Map<InstanceId, { readonly since: number; readonly events: EarlyEvent[] }>();
+  readonly #byWorker = new Map<InstanceId, Waiting>();
+  readonly #expired: (events: number) => void;
+  readonly #blocksMax: number;
   #size = 0;
+
+  /** @param expired told how many events waited in vain */
+  constructor(expired: (events: number) => void, blocksMax = blocksMaxDefault) {
+    this.#expired = expired;
+    this.#blocksMax = blocksMax;
+  }
 
   /** @returns false when there is no room */
   add(early: EarlyEvent, nowMs: number): boolean {
-    this.#expire(nowMs);
-    if (this.#size >= eventsMax) return false;
+    this.expire(nowMs);
+    const size = 1 + blocksIn(early.event);
+    if (this.#size + size > this.#blocksMax) return false;
     const workerId = early.event.worker_id;
-    const waiting = this.#byWorker.get(workerId);
-    if (waiting === undefined) this.#byWorker.set(workerId, { since: nowMs, events: [early] });
-    else waiting.events.push(early);
-    this.#size++;
+    const waiting = this.#byWorker.get(workerId) ?? { since: nowMs, events: [], size: 0 };
+    this.#byWorker.set(workerId, waiting);
+    waiting.events.push(early);
+    waiting.size += size;
+    this.#size += size;
     return true;
   }
 
   /** What waits for a worker, in order; it waits no longer. */
   take(workerId: InstanceId): readonly EarlyEvent[] {
-    const events = this.#byWorker.get(workerId)?.events ?? [];
+    const waiting = this.#byWorker.get(workerId);
     this.#byWorker.delete(workerId);
-    this.#size -= events.length;
-    return events;
+    this.#size -= waiting?.size ?? 0;
+    return waiting?.events ?? [];
   }
 
-  /** The first of a worker's events came first of all, so workers are in the order of their age. */
-  #expire(nowMs: number): void {
+  /** Drops what has waited too long. The first of a worker's events came first of all, so workers are in the order of their age. */
+  expire(nowMs: number): void {
     for (const [workerId, { since }] of this.#byWorker) {
       if (nowMs - since < ageMaxMs) return;
-      this.take(workerId);
+      this.#expired(this.take(workerId).length);
     }
   }
 }

@@ -80,7 +80,7 @@ const complaintIntervalMs = 1_000;
 export class Ingest {
   readonly #deps: IngestDeps;
   readonly #ranks = new RankMap<FollowedRank>();
-  readonly #early = new EarlyEvents();
+  readonly #early: EarlyEvents;
   readonly #timer: NodeJS.Timeout;
   #secondDoubt: NodeJS.Timeout | undefined;
   #idle = Promise.withResolvers<void>();
@@ -92,6 +92,7 @@ export class Ingest {
 
   constructor(deps: IngestDeps) {
     this.#deps = deps;
+    this.#early = new EarlyEvents((events) => deps.metrics.event("foreign", events));
     this.#timer = setInterval(() => this.#check(), checkIntervalMs);
   }
 
@@ -135,6 +136,7 @@ export class Ingest {
 
   #check(): void {
     this.completeRanks();
+    this.#early.expire(this.#deps.clock.now());
     const silentSince = this.#deps.clock.now() - silenceMs;
     for (const rank of this.#ranks.values()) {
       const { follower, lastEventMs, isConfirmed } = rank;

@@ -17,7 +17,7 @@ export type RecoveryOutcome = "events" | "dump" | "nothing_new" | "no_target" | 
 export type SnapshotOutcome = "written" | "failed" | "restored" | "ignored";
 
 export interface IndexerMetrics {
-  event(outcome: EventOutcome): void;
+  event(outcome: EventOutcome, count?: number): void;
   undecodable(): void;
   recovery(reason: RecoveryReason, outcome: RecoveryOutcome): void;
   snapshot(outcome: SnapshotOutcome): void;
@@ -54,7 +54,7 @@ export function indexerMetrics(metrics: Metrics): IndexerMetrics {
   const queries = metrics.counter("mm_router_indexer_queries_total", "Index queries by answer", ["outcome"]);
   const duration = metrics.histogram("mm_router_indexer_query_seconds", "Decoding, look-up and encoding of one query", queryBuckets);
   return {
-    event: (outcome) => events.inc({ outcome }),
+    event: (outcome, count = 1) => events.inc({ outcome }, count),
     undecodable: () => undecodable.inc(),
     recovery: (reason, outcome) => recoveries.inc({ reason, outcome }),
     snapshot: (outcome) => snapshots.inc({ outcome }),

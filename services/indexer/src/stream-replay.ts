@@ -6,7 +6,7 @@
 // I1  A rank of which the stream does not tell all is not known: the question fails, and whoever asks drops its blocks. Ids of 0.9 have
 //     gaps by nature, so there no stream ever tells all.
 // I2  One rank at a time, each for at most `deadlineMs` and `blocksMax` blocks.
-import { AppError, decodeEventMessage, type RouterEvent, type U64, type WorkerKey } from "@mm-router/protocol";
+import { AppError, blocksIn, decodeEventMessage, type RouterEvent, type U64, type WorkerKey } from "@mm-router/protocol";
 import { type EventMessage, type EventSource, withDeadline } from "@mm-router/runtime";
 import { factsOf, type Recovered } from "./recovery.ts";
 
@@ -83,11 +83,6 @@ function eventsOf({ bytes }: EventMessage, { workerId, dpRank }: WorkerKey): rea
   } catch {
     return [];
   }
-}
-
-function blocksIn({ event: { data } }: RouterEvent): number {
-  if (data === "cleared") return 0;
-  return "stored" in data ? data.stored.blocks.length : data.removed.block_hashes.length;
 }
 
 function missing(worker: WorkerKey, eventId: U64): AppError {

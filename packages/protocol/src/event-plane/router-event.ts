@@ -108,6 +108,12 @@ export function routerEventOf(value: unknown): RouterEvent {
   };
 }
 
+/** Blocks that an event stores or removes. */
+export function blocksIn({ event: { data } }: RouterEvent): number {
+  if (data === "cleared") return 0;
+  return "stored" in data ? data.stored.blocks.length : data.removed.block_hashes.length;
+}
+
 /** The members in the order in which every release writes them. */
 export function eventWireOf({ worker_id, storage_tier, residency_domain, event }: RouterEvent): WireRecord {
   return {

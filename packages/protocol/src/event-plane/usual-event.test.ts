@@ -44,11 +44,9 @@ describe("the usual form", () => {
       fc.nat(300).map(BigInt),
       fc.constantFrom(10n ** 15n, 2n ** 53n, 2n ** 64n - 1n, 10n ** 19n),
     );
-    const image = fc
-      .array(hash, { maxLength: 2 })
-      .map((hashes) => ({
-        mm_objects: hashes.map((mm_hash, at) => ({ mm_hash: mm_hash as MmHash, offsets: at === 0 ? [] : [[at, 9] as const] })),
-      }));
+    const image = fc.array(hash, { maxLength: 2 }).map((hashes) => ({
+      mm_objects: hashes.map((mm_hash, at) => ({ mm_hash: mm_hash as MmHash, offsets: at === 0 ? [] : [[at, 9] as const] })),
+    }));
     const block = fc.record({ block_hash: hash, tokens_hash: hash, mm_extra_info: fc.option(image) });
     const data = fc.oneof(
       fc
