@@ -34,6 +34,7 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
   launcher: { help: "starts and keeps alive dynamo.trtllm workers", load: async () => (await import("@mm-router/trtllm-launcher")).run },
   launch: { help: "what ./launch.sh runs: the whole stack", load: async () => (await import("./launch/launch.ts")).run },
   doctor: { help: "checks the live system and says what to do", load: async () => (await import("./commands/doctor.ts")).run },
+  watch: { help: "the running system, again every second", load: async () => (await import("./commands/watch.ts")).run },
   explain: { help: "why a worker would be chosen for a chat request", load: async () => (await import("./commands/explain.ts")).run },
   hash: lineTool("block and sequence hashes of tokens", () => import("./commands/hash.ts")),
   index: lineTool("a script for one in-memory index", () => import("./commands/index.ts")),

@@ -1,6 +1,7 @@
 // What this process counts. Requests and their durations as such are counted by the runtime (dynamo_component_*).
 import type { LabelledValue, Metrics } from "@mm-router/runtime";
 import type { ApplyOutcome, IndexSize } from "@mm-router/kv";
+import type { WorkerKey } from "@mm-router/protocol";
 import type { RankStatus } from "./ingest.ts";
 
 /**
@@ -82,15 +83,24 @@ export function indexerGauges(metrics: Metrics, state: IndexerState): void {
     state.silentSeconds,
   );
   metrics.askedGauge("mm_router_indexer_log_lag_messages", "Stored messages that are not in the index yet", state.lag);
+  metrics.askedGauges("mm_router_indexer_rank_blocks", "Blocks that a rank holds", rankLabels, () =>
+    state.ranks().map(({ worker, blocks }) => ({ labels: labelsOf(worker), value: blocks })),
+  );
   metrics.askedGauges(
     "mm_router_indexer_rank_silence_seconds",
     "Since the last KV event of a rank; an idle worker is silent, too",
-    ["worker_id", "dp_rank"],
+    rankLabels,
     () => state.ranks().flatMap(silenceOf),
   );
 }
 
-function silenceOf({ worker, silentSeconds }: RankStatus): LabelledValue<"worker_id" | "dp_rank">[] {
-  if (silentSeconds === undefined) return [];
-  return [{ labels: { worker_id: `${worker.workerId}`, dp_rank: `${worker.dpRank}` }, value: silentSeconds }];
+const rankLabels = ["worker_id", "dp_rank"] as const;
+type RankLabel = (typeof rankLabels)[number];
+
+function silenceOf({ worker, silentSeconds }: RankStatus): LabelledValue<RankLabel>[] {
+  return silentSeconds === undefined ? [] : [{ labels: labelsOf(worker), value: silentSeconds }];
+}
+
+function labelsOf({ workerId, dpRank }: WorkerKey): Record<RankLabel, string> {
+  return { worker_id: `${workerId}`, dp_rank: `${dpRank}` };
 }

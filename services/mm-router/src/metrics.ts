@@ -1,9 +1,11 @@
 // What this process counts. Requests, durations and streams as such are counted by the runtime (dynamo_component_*).
-import type { ReplicaOutcome } from "@mm-router/kv";
+import type { RankLoad, ReplicaOutcome } from "@mm-router/kv";
+import type { WorkerKey } from "@mm-router/protocol";
 import type { Metrics } from "@mm-router/runtime";
 import type { ImageMetrics } from "./multimodal/index.ts";
 import { type DegradeReason, degradeReasons, type Quality, qualityKinds } from "./routing/degrade.ts";
 import type { Sentinel } from "./routing/sentinel.ts";
+import type { Worker } from "./workers/worker.ts";
 
 /** How a request went: `ended` well; the others say whose doing it was. */
 export type Outcome = "ended" | "worker_failed" | "worker_lost" | "client_closed" | "refused" | "not_taken" | "error";
@@ -57,6 +59,19 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
     firstToken: (seconds) => firstToken.observe(seconds),
     workers: (count) => workers.set(count),
   };
+}
+
+/** What each live rank has running, as this router's books say (its replicas' share included where they tell). */
+export function loadGauges(metrics: Metrics, workers: () => readonly Worker[], load: (rank: WorkerKey) => RankLoad): void {
+  const gauge = (name: string, help: string, of: (load: RankLoad) => number): void =>
+    metrics.askedGauges(name, help, ["worker_id", "dp_rank"], () =>
+      workers().flatMap(({ ranks }) =>
+        ranks.map((rank) => ({ labels: { worker_id: `${rank.workerId}`, dp_rank: `${rank.dpRank}` }, value: of(load(rank)) })),
+      ),
+    );
+  gauge("mm_router_active_requests", "Requests that run on a rank", ({ activeRequests }) => activeRequests);
+  gauge("mm_router_active_blocks", "Blocks that they use", ({ activeDecodeBlocks }) => activeDecodeBlocks);
+  gauge("mm_router_active_prefill_tokens", "Tokens that are still to be prefilled", ({ activePrefillTokens }) => activePrefillTokens);
 }
 
 /** Asked whenever the metrics are read. */

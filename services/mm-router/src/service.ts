@@ -25,7 +25,7 @@ import { busyThresholds, downstreamAddressOf, overlapOptions, ownAddress, type r
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
-import { imageMetrics, replicaMetrics, type RouterMetrics, routerMetrics, sentinelGauges } from "./metrics.ts";
+import { imageMetrics, loadGauges, replicaMetrics, type RouterMetrics, routerMetrics, sentinelGauges } from "./metrics.ts";
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
 import { busyWorkers } from "./routing/busy-thresholds.ts";
@@ -60,6 +60,11 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
   const scheduler = schedulerOf(config);
+  loadGauges(
+    deps.metrics,
+    () => downstream.directory.list(),
+    (rank) => scheduler.load(rank),
+  );
   if (config.replicaSync) await syncReplicas(scheduler, { runtime, downstream, opened, deps });
   const handlers = routingHandlers({ config, deps, model, runtime, downstream, scheduler, metrics, opened });
   const leave = await appear(runtime, handlers, { config, deps, model, downstream });

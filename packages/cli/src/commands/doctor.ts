@@ -8,6 +8,7 @@ import {
   type Discovery,
   field,
   helpText,
+  listedKeys,
   parseConfig,
   type RuntimeConfig,
   runtimeConfigOf,
@@ -73,7 +74,7 @@ async function clusterFindings(
     return [{ level: "error", sentence: `etcd at ${endpoints}: ${error.message}`, remedy: "start etcd, or set ETCD_ENDPOINTS" }];
   }
   try {
-    return [{ level: "ok", sentence: `etcd at ${endpoints} answers` }, ...judge(await listAll(discovery))];
+    return [{ level: "ok", sentence: `etcd at ${endpoints} answers` }, ...judge(await listedKeys(discovery, "v1/"))];
   } finally {
     await discovery.close();
   }
@@ -104,14 +105,6 @@ function talliesOf(routers: readonly ProcessMetrics[]): PredictionTally[] {
     const imageDialect = own[0]?.labels["image_dialect"] ?? "";
     return { workerId, imageDialect, exact: sum("exact"), different: sum("different"), unseen: sum("unseen") };
   });
-}
-
-async function listAll(discovery: Discovery): Promise<ReadonlyMap<string, string>> {
-  const keys = new Map<string, string>();
-  const watch = discovery.watch("v1/", { put: (key, value) => void keys.set(key, value), delete: (key) => void keys.delete(key) });
-  await watch.ready;
-  watch.close();
-  return keys;
 }
 
 function textOf({ level, sentence, remedy }: Finding): string {

@@ -19,6 +19,7 @@ import {
   type Environment,
   field,
   helpText,
+  listedKeys,
   parseConfig,
   type ResponseStream,
   type Runtime,
@@ -115,13 +116,7 @@ async function answerOf(stream: ResponseStream): Promise<Explanation> {
 type Place = Pick<ConfigOf<typeof fields>, "namespace" | "component">;
 
 async function routerCards(discovery: Discovery, { namespace, component }: Place): Promise<CardEntry[]> {
-  const cards = new Map<string, string>();
-  const watch = discovery.watch(cardPrefix({ namespace, component }), {
-    put: (key, value) => void cards.set(key, value),
-    delete: (key) => void cards.delete(key),
-  });
-  await watch.ready;
-  watch.close();
+  const cards = await listedKeys(discovery, cardPrefix({ namespace, component }));
   return Array.from(cards, ([key, value]) => decodeCardEntry(key, value));
 }
 
