@@ -4,6 +4,7 @@ export * from "./endpoint.ts";
 export * from "./discovery/index.ts";
 export * from "./request-plane/index.ts";
 export * from "./event-plane/index.ts";
+export * from "./kv-index/index.ts";
 export * from "./service/index.ts";
 export * from "./model/index.ts";
 export * from "./flow/index.ts";

@@ -19,6 +19,7 @@ import {
   type ServiceConfig,
   type ServiceDeps,
   systemClock,
+  IndexerClient,
 } from "@mm-router/runtime";
 import { routerCard } from "./card.ts";
 import { busyThresholds, downstreamAddressOf, overlapOptions, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
@@ -29,7 +30,6 @@ import { imageMetrics, loadGauges, replicaMetrics, type RouterMetrics, routerMet
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
 import { busyWorkers } from "./routing/busy-thresholds.ts";
-import { IndexerClient } from "./routing/indexer-client.ts";
 import { KvRouter } from "./routing/kv-router.ts";
 import { OverlapSource } from "./routing/overlap-source.ts";
 import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";

@@ -1,9 +1,8 @@
 import { AppError, encodeIndexerAnswer, type Instance, parseJson } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
-import { type Call, type EndpointClient, ManualClock, type ResponseStream } from "@mm-router/runtime";
+import { type Call, type EndpointClient, ManualClock, type ResponseStream, IndexerClient } from "@mm-router/runtime";
 import { describe, expect, it } from "vitest";
 import { idOf, silentLog, streamOf } from "../testing.ts";
-import { IndexerClient } from "./indexer-client.ts";
 
 const hashes = new BigUint64Array([9143094415614847814n, 18446744073709551615n]);
 const scores = [{ worker: { workerId: idOf(1), dpRank: 0 }, blocks: 2 }];

@@ -1,3 +1,4 @@
+import type { IndexAnswer } from "@mm-router/runtime";
 import { blockHashes, LocalScheduler } from "@mm-router/kv";
 import { AppError } from "@mm-router/protocol";
 import { describe, expect, it } from "vitest";
@@ -7,7 +8,6 @@ import { idOf, keepingLog, workerOfRelease } from "../testing.ts";
 import type { Worker } from "../workers/worker.ts";
 import type { WorkerDirectory } from "../workers/worker-directory.ts";
 import type { DegradeReason } from "./degrade.ts";
-import type { IndexAnswer } from "./indexer-client.ts";
 import { KvRouter } from "./kv-router.ts";
 import type { OverlapSource } from "./overlap-source.ts";
 

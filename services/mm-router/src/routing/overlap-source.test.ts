@@ -1,7 +1,6 @@
-import { ManualClock } from "@mm-router/runtime";
+import { ManualClock, type IndexAnswer } from "@mm-router/runtime";
 import { describe, expect, it } from "vitest";
 import { idOf } from "../testing.ts";
-import type { IndexAnswer } from "./indexer-client.ts";
 import { OverlapSource, type OverlapSourceOptions } from "./overlap-source.ts";
 
 const rank = (n: number) => ({ workerId: idOf(n), dpRank: 0 });

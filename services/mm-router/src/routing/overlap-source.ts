@@ -7,8 +7,7 @@
 // Sequence hashes are computed here only where a prediction is kept: with an index that answers and no predicted ttl, nothing is.
 import { ApproximateIndex, type OverlapScore, RankMap, sequenceHashes } from "@mm-router/kv";
 import type { WorkerKey } from "@mm-router/protocol";
-import type { Clock } from "@mm-router/runtime";
-import type { IndexAnswer, IndexerClient } from "./indexer-client.ts";
+import type { Clock, IndexAnswer, IndexerClient } from "@mm-router/runtime";
 
 export interface OverlapSourceOptions {
   /** false: nobody is asked, what was sent is all that is known. */

@@ -7,8 +7,7 @@ import {
   indexQueryEndpoint,
   sameAddress,
 } from "@mm-router/protocol";
-import type { EndpointClient, Logger, Runtime } from "@mm-router/runtime";
-import type { IndexEndpoints } from "../routing/indexer-client.ts";
+import type { EndpointClient, Logger, Runtime, IndexEndpoints } from "@mm-router/runtime";
 import { BlockSizes } from "./block-sizes.ts";
 import { CardBook } from "./card-book.ts";
 import type { DownstreamQuestion } from "./downstream-address.ts";

@@ -16,8 +16,12 @@ import {
   type IndexerQuery,
   type RankScore,
 } from "@mm-router/protocol";
-import { Breaker, type Clock, type EndpointClient, type Logger, withDeadline } from "@mm-router/runtime";
-import type { DegradeReason } from "./degrade.ts";
+import type { EndpointClient } from "../endpoint.ts";
+import { Breaker, type Clock, withDeadline } from "../flow/index.ts";
+import type { Logger } from "../service/index.ts";
+
+/** Why an index gave nothing. */
+export type IndexGap = "index-missing" | "index-late" | "index-failed" | "index-resting";
 
 export interface IndexerClientOptions {
   readonly deadlineMs: number;
@@ -39,7 +43,7 @@ export interface IndexEndpoints {
 export interface IndexAnswer {
   readonly scores: readonly RankScore[];
   /** Why there are no scores although there might be. */
-  readonly degraded?: DegradeReason;
+  readonly degraded?: IndexGap;
   /** ms from the question to its answer or failure; absent when nobody was asked. */
   readonly tookMs?: number;
 }
