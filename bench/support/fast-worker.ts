@@ -1,15 +1,23 @@
 // A worker that costs as little as possible, as a process: what is measured is what stands before it.
 //
-//   node fast-worker.ts NAMESPACE COMPONENT MODEL_FOLDER DISPLAY_NAME TOKENS
+//   node fast-worker.ts NAMESPACE COMPONENT MODEL_FOLDER DISPLAY_NAME TOKENS [MS]
 //
-// Answers every request with TOKENS items of one token each, then a finish item; encoded once. A fake, for benches only.
+// Answers every request with TOKENS items of one token each, MS apart (default: at once), then a finish item; encoded once. A fake, for benches only.
 import { encodeCardEntry, cardKey, decodeModelCard, type ModelCard } from "@mm-router/protocol";
 import { cardFileOf, connectRuntime, createLogger, createMetrics, parseConfig, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 
-const [namespace, component, folder, displayName, tokensText] = process.argv.slice(2) as [string, string, string, string, string];
+const [namespace, component, folder, displayName, tokensText, msText] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+  string?,
+];
 const tokens = Number(tokensText);
+const pauseMs = Number(msText ?? 0);
 const config = parseConfig(runtimeFields, [], process.env);
 const runtime = await connectRuntime(runtimeConfigOf(config, { name: "fast-worker", version: "0" }), {
   log: createLogger({ service: "fast-worker", level: "warn" }),
@@ -25,7 +33,7 @@ const last = Buffer.from(
 await runtime.endpoint(address).serve(async (_request, sink) => {
   for (let sent = 0; sent < tokens; sent++) {
     await sink.frames([item]);
-    await turn();
+    await (pauseMs > 0 ? sleep(pauseMs) : turn());
   }
   await sink.frames([last]);
 });

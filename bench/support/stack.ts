@@ -13,8 +13,8 @@ export interface BenchStack extends AsyncDisposable {
   mmr(...args: readonly string[]): Child;
 }
 
-/** NATS, etcd and a model folder; everything started through it ends with it. */
-export async function benchStack(plane: "nats" | "tcp"): Promise<BenchStack> {
+/** NATS, etcd and a model folder; everything started through it ends with it. `more`: variables of all processes. */
+export async function benchStack(plane: "nats" | "tcp", more: Readonly<Record<string, string>> = {}): Promise<BenchStack> {
   const started = new AsyncDisposableStack();
   const nats = started.use(await startNats());
   const etcd = started.use(await startEtcd());
@@ -26,6 +26,7 @@ export async function benchStack(plane: "nats" | "tcp"): Promise<BenchStack> {
     DYN_REQUEST_PLANE: plane,
     DYN_LOG: "warn",
     DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: "0",
+    ...more,
   };
   const start = (name: string, command: string, args: readonly string[], onLine?: (line: string) => void): Child => {
     const child = startChild({ name, command, args, environment, ...(onLine !== undefined && { onLine }) });
