@@ -1,6 +1,6 @@
 // mm-router over real NATS, TCP and etcd, in front of scripted workers.
 import { AppError, errorItem, errorOf, parseJson } from "@mm-router/protocol";
-import { StreamAborted } from "@mm-router/runtime";
+import { type Handler, StreamAborted } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import { dataUrl, solidPng } from "@mm-router/testkit";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
@@ -112,6 +112,51 @@ describe("a request", () => {
       await cell.items(textRequest(70));
       return queries.length > 0;
     });
+  });
+
+  it("is routed by what was sent before where events are not wanted, and nobody is asked", async () => {
+    await using cell = new RouterCell(servers);
+    for (let n = 0; n < 2; n++) await cell.worker(says(1));
+    const queries = await cell.index(() => []);
+    await cell.router(["--no-router-kv-events"]);
+    await cell.items(textRequest(70));
+    const { choice, candidates } = await cell.explanation(textRequest(70));
+    const believed = candidates.map(
+      ({ worker_id, overlap_blocks }) => `${worker_id === choice?.worker_id ? "chosen" : "other"} ${overlap_blocks}`,
+    );
+    expect(new Set(believed)).toEqual(new Set(["chosen 2", "other 0"]));
+    expect(queries).toEqual([]);
+  });
+
+  it("is refused as overloaded where every worker is above its threshold, and waits where a queue is wanted", async () => {
+    await using cell = new RouterCell(servers);
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let begun = 0;
+    const slow: Handler = async (_request, sink) => {
+      await gates[begun++]?.promise;
+      await sink.item({ data: { token_ids: [1], index: 0 } });
+    };
+    await cell.worker(slow, {
+      release: "1.6",
+      card: { runtime_config: { structural_tag: {}, data_parallel_size: 1, max_num_batched_tokens: 1_000 } },
+    });
+    const refusing = await cell.router(["--active-prefill-tokens-threshold", "50"]);
+    const first = cell.items(textRequest(70));
+    await fact(() => begun === 1);
+    const [refusal] = await cell.items(textRequest(70));
+    expect(errorOf(refusal!)?.message).toContain("every worker that may serve this request is busy");
+    gates[0]!.resolve();
+    expect(await first).toHaveLength(1);
+    await refusing.service.close();
+
+    const waiting = await cell.router(["--router-queue-threshold", "0.05"]);
+    const second = cell.items(textRequest(70));
+    await fact(() => begun === 2);
+    const third = cell.items(textRequest(70));
+    await fact(async () => (await waiting.metrics.text()).includes("mm_router_waiting_requests 1"));
+    expect(begun).toBe(2);
+    gates[1]!.resolve();
+    expect([await second, await third].map((items) => items.length)).toEqual([1, 1]);
   });
 
   it("brings the worker's error back with its status and text", async () => {

@@ -47,6 +47,7 @@ const routingHints = z.looseObject({
   expected_output_tokens: z.number().nullish(),
   priority: z.number().nullish(),
   priority_jump: z.number().nullish(),
+  strict_priority: z.number().nullish(),
   allowed_worker_ids: z.array(u64).nullish(),
 });
 

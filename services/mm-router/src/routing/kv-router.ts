@@ -13,7 +13,7 @@ import type { OverlapSource } from "./overlap-source.ts";
 import { byTextPrefix, formKey, type PromptDeps, type RoutedPrompt, routedPrompt } from "./routed-prompt.ts";
 import { type IndexKnowledge, type PlanDeps, type PlanGroup, RoutingPlan } from "./routing-plan.ts";
 import type { Sentinel } from "./sentinel.ts";
-import type { WaitingLine } from "./waiting-line.ts";
+import type { Priority, WaitingLine } from "./waiting-line.ts";
 
 export interface KvRouterDeps extends PromptDeps {
   readonly workers: WorkerDirectory;
@@ -40,7 +40,7 @@ export class KvRouter {
     const { workers, scheduler, overlaps, sentinel, line, isBusy } = this.deps;
     const forms = Map.groupBy(workers.available(), (worker) => `${formKey(request, worker)}${this.isBelieved(request, worker) ? "" : "!"}`);
     const groups = await Promise.all(Array.from(forms.values(), (group) => this.group(request, group, signal)));
-    await line?.pass(() => workers.available(), request.routing.priority_jump ?? 0, signal);
+    await line?.pass(() => workers.available(), priorityOf(request), signal);
     return new RoutingPlan(groups, request, { scheduler, overlaps, sentinel, isBusy, available: () => workers.available() });
   }
 
@@ -89,4 +89,8 @@ export class KvRouter {
       index: { degraded: degraded === undefined ? unmatched : [...unmatched, degraded], ...(tookMs !== undefined && { tookMs }) },
     };
   }
+}
+
+function priorityOf({ routing }: ReceivedRequest): Priority {
+  return { strict: routing.strict_priority ?? 0, jumpSeconds: routing.priority_jump ?? 0 };
 }

@@ -68,6 +68,17 @@ describe("RoutingPlan", () => {
     expect(idsOf(planOf(groups, { backend_instance_id: idOf(3) }).plan, [3])).toBeUndefined();
   });
 
+  it("follows a pin to a rank of one of our workers, where the worker has it", () => {
+    const ranks = [0, 1].map((dpRank) => ({ workerId: idOf(1), dpRank }));
+    const groups = [
+      { workers: [workerOfRelease("1.4.2", 1, { ranks }), ...workers.slice(1)], prompt, overlap: [{ worker: ranks[0]!, blocks: 2 }] },
+    ];
+    const rankFor = (routing: RoutingHints) => planOf(groups, routing).plan.choose(new Set())?.dpRank;
+    expect(rankFor({ backend_instance_id: idOf(1), dp_rank: 1 })).toBe(1);
+    expect(rankFor({ backend_instance_id: idOf(1), dp_rank: 7 })).toBe(0);
+    expect(rankFor({ dp_rank: 1 })).toBe(0); // of a router, or of nobody that we know
+  });
+
   it("weighs as the request's override says", () => {
     const groups = [{ workers, prompt, overlap: [{ worker: workers[1]!.ranks[0]!, blocks: 2 }] }];
     const chosen = (override?: RouterConfigOverride) =>

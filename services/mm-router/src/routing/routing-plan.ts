@@ -1,6 +1,6 @@
 // What is known about where a request fits, and the choice made from it; made again when a worker does not take the request.
 import type { Booking, Decision, LocalScheduler, OverlapScore, ScheduleRequest } from "@mm-router/kv";
-import { AppError, type InstanceId, type RoutingHints } from "@mm-router/protocol";
+import { AppError, type InstanceId, type RoutingHints, type WorkerKey } from "@mm-router/protocol";
 import type { ReceivedRequest } from "../received-request.ts";
 import type { Worker } from "../workers/worker.ts";
 import { decisionQuality, type DegradeReason, type Quality } from "./degrade.ts";
@@ -116,11 +116,19 @@ export class RoutingPlan {
     const request = {
       ...longestOf(allowed),
       overlap: allowed.flatMap(({ overlap }) => overlap),
-      candidates: candidates.flatMap(({ worker }) => worker.ranks),
+      candidates: candidates.flatMap(({ worker }) => this.ranksOf(worker)),
       override: this.wishes.override,
       expectedOutputTokens: this.wishes.routing.expected_output_tokens ?? undefined,
     };
     return { request, candidates };
+  }
+
+  /** Its ranks, or the one that a request for this very worker names. */
+  private ranksOf({ instanceId, ranks }: Worker): readonly WorkerKey[] {
+    const { backend_instance_id: pinned, dp_rank } = this.wishes.routing;
+    if (typeof dp_rank !== "number" || pinned === undefined || pinned === null || BigInt(pinned) !== instanceId) return ranks;
+    const named = ranks.filter((rank) => rank.dpRank === dp_rank);
+    return named.length === 0 ? ranks : named;
   }
 
   /** @throws AppError `overloaded` when all of them are busy */

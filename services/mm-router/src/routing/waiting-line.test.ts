@@ -18,10 +18,10 @@ function lineOf(workers: readonly Worker[] = [worker], waitingMax?: number) {
     scheduler.select({ islTokens, blockHashes: new BigUint64Array(), overlap: [], candidates: workers.flatMap(({ ranks }) => ranks) });
   const passed: string[] = [];
   /** A request that is booked with 60 tokens as soon as it may go. */
-  const come = (name: string, jump = 0, signal = noAbort) => {
+  const come = (name: string, { strict = 0, jumpSeconds = 0 } = {}, signal = noAbort) => {
     clock.advance(1);
     return line
-      .pass(() => workers, jump, signal)
+      .pass(() => workers, { strict, jumpSeconds }, signal)
       .then(() => {
         passed.push(name);
         return book(60);
@@ -58,7 +58,7 @@ describe("WaitingLine", () => {
   it("puts a request with a jump before those that came less than that earlier", async () => {
     const { book, come, passed } = lineOf();
     const running = book(200);
-    const coming = [come("early"), come("late"), come("jumps", 60)];
+    const coming = [come("early"), come("late"), come("jumps", { jumpSeconds: 60 })];
     running.free();
     (await coming[2]!).free();
     (await coming[0]!).free();
@@ -66,9 +66,19 @@ describe("WaitingLine", () => {
     expect(passed).toEqual(["jumps", "early", "late"]);
   });
 
+  it("puts a request of higher priority before all others, whatever they jump", async () => {
+    const { book, come, passed } = lineOf();
+    const running = book(200);
+    const coming = [come("jumps", { jumpSeconds: 60 }), come("first", { strict: 1 })];
+    running.free();
+    (await coming[1]!).free();
+    await coming[0];
+    expect(passed).toEqual(["first", "jumps"]);
+  });
+
   it("goes on without a worker to wait for, and for one whose batch is not known", async () => {
     const nobody = lineOf([]);
-    await nobody.line.pass(() => [], 0, noAbort);
+    await nobody.line.pass(() => [], { strict: 0, jumpSeconds: 0 }, noAbort);
     const unknown = lineOf([workerOfRelease("1.6.1", 1)]);
     unknown.book(1e6);
     await unknown.come("a");
@@ -79,7 +89,7 @@ describe("WaitingLine", () => {
     const { line, book, come } = lineOf([worker], 1);
     book(200);
     const left = new AbortController();
-    const coming = come("a", 0, left.signal);
+    const coming = come("a", {}, left.signal);
     await expect(come("b")).rejects.toMatchObject({ code: "overloaded" });
     left.abort(new Error("left"));
     await expect(coming).rejects.toThrow("left");

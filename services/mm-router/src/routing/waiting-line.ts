@@ -1,7 +1,7 @@
 // Requests that wait while every rank they may go to has enough to prefill.
 //
 //   all ranks: prefill tokens > threshold × batch? ─ no ──▶ go on
-//                        └ yes ─▶ line, by arrival less priority jump ── a prefill ends, a request ends, a minute passes ──▶ asked again
+//                        └ yes ─▶ line, by strict priority, then arrival less priority jump ── a prefill ends, a request ends, a minute passes ──▶ asked again
 //
 // Source: kv.md §8.7 (`router_queue_threshold`, first come first served). Off unless the threshold is set.
 // I1  One is let through at a time: it is booked before the next one is looked at.
@@ -17,7 +17,16 @@ export interface WaitingLineOptions {
   readonly waitingMax?: number;
 }
 
+/** What a request says about its place. */
+export interface Priority {
+  /** The higher ones come first, whenever they came. */
+  readonly strict: number;
+  /** By how much it comes before others of its kind. */
+  readonly jumpSeconds: number;
+}
+
 interface Waiting {
+  readonly strict: number;
   /** Clock time of its arrival less its jump, ms. */
   readonly order: number;
   readonly workers: () => readonly Worker[];
@@ -46,16 +55,16 @@ export class WaitingLine implements BookingObserver {
    * Resolves when one of the workers has room.
    *
    * @param workers     those that may serve the request, as they are when it is looked at
-   * @param jumpSeconds by how much it comes before others
    * @throws the signal's reason; AppError `overloaded` when too many wait
    */
-  async pass(workers: () => readonly Worker[], jumpSeconds: number, signal: AbortSignal): Promise<void> {
+  async pass(workers: () => readonly Worker[], { strict, jumpSeconds }: Priority, signal: AbortSignal): Promise<void> {
     if (this.line.length === 0 && this.hasRoom(workers())) return;
     if (this.line.length >= (this.options.waitingMax ?? waitingMaxDefault))
       throw new AppError("overloaded", "too many requests wait for a worker");
     signal.throwIfAborted();
-    const waiting: Waiting = { order: this.clock.now() - 1000 * Math.max(0, jumpSeconds), workers, go: Promise.withResolvers() };
-    const behind = this.line.findIndex(({ order }) => order > waiting.order);
+    const order = this.clock.now() - 1000 * Math.max(0, jumpSeconds);
+    const waiting: Waiting = { strict, order, workers, go: Promise.withResolvers() };
+    const behind = this.line.findIndex((each) => each.strict < strict || (each.strict === strict && each.order > waiting.order));
     this.line.splice(behind < 0 ? this.line.length : behind, 0, waiting);
     const leave = (): void => {
       this.remove(waiting);
