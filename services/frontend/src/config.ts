@@ -1,7 +1,7 @@
 // Settings of the frontend: upstream's names and defaults (Dynamo 1.6.1) where the meaning is upstream's, `MMR_…` where it is ours.
 import { type ConfigOf, decimal, field, integer, port, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
-import { instanceModes } from "./models/instance-choice.ts";
+import { routerModes } from "./models/instance-choice.ts";
 
 const optionalText = z.string().optional();
 /** A route's path, moved. @param name as in DYN_HTTP_SVC_<name>_PATH */
@@ -28,14 +28,32 @@ export const frontendFields = {
     env: "DYN_NAMESPACE_PREFIX",
     help: "serve the models of all namespaces that begin so; wins over --namespace",
   }),
-  routerMode: field(
-    z.enum(instanceModes, `one of ${instanceModes.join(", ")}: KV routing is what mmr mm-router does`).default("round-robin"),
-    {
-      flag: "router-mode",
-      env: "DYN_ROUTER_MODE",
-      help: `how a model's workers, or its mm-routers, are chosen: ${instanceModes.join(", ")}`,
-    },
-  ),
+  routerMode: field(z.enum(routerModes, `one of ${routerModes.join(", ")}`).default("round-robin"), {
+    flag: "router-mode",
+    env: "DYN_ROUTER_MODE",
+    help: `how a model's workers, or its mm-routers, are chosen: ${routerModes.join(", ")}`,
+  }),
+  overlapScoreCredit: field(decimal(0).default(1), {
+    flag: "router-kv-overlap-score-credit",
+    env: "DYN_ROUTER_KV_OVERLAP_SCORE_CREDIT",
+    help: "kv: what a cached block is worth, in blocks",
+  }),
+  prefillLoadScale: field(decimal(0).default(1), {
+    flag: "router-prefill-load-scale",
+    env: "DYN_ROUTER_PREFILL_LOAD_SCALE",
+    help: "kv: weight of tokens to prefill against blocks in use",
+  }),
+  temperature: field(decimal(0).default(0), {
+    flag: "router-temperature",
+    env: "DYN_ROUTER_TEMPERATURE",
+    help: "kv: 0: always the cheapest worker; above: drawn by cost",
+  }),
+  indexDeadlineMs: field(integer(1).default(100), {
+    flag: "index-deadline-ms",
+    env: "MMR_INDEX_DEADLINE_MS",
+    unit: "milliseconds",
+    help: "kv: how long the index may take; later the request is routed by load",
+  }),
   sessionAffinityS: field(decimal(0).optional(), {
     flag: "router-session-affinity-ttl-secs",
     env: "DYN_ROUTER_SESSION_AFFINITY_TTL_SECS",

@@ -2,9 +2,17 @@
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { AppError, type CardFile, type ModelCard } from "@mm-router/protocol";
+import {
+  AppError,
+  type CardFile,
+  type EndpointAddress,
+  indexLookupEndpoint,
+  indexQueryEndpoint,
+  type ModelCard,
+} from "@mm-router/protocol";
 import {
   connectRuntime,
+  IndexerClient,
   readCardFile,
   resolveModel,
   type RunningService,
@@ -23,12 +31,17 @@ import { type BusyThresholds, BusyWorkers } from "./models/busy-workers.ts";
 import { loadCardText } from "./models/card-files.ts";
 import { InstanceDirectory } from "./models/instance-directory.ts";
 import { ModelSet } from "./models/model-set.ts";
+import { KvRouting } from "./models/kv-routing.ts";
+import { loraNameOf } from "./models/worker-set.ts";
 import { ModelWatcher } from "./models/model-watcher.ts";
 import { WorkerLoads } from "./models/worker-loads.ts";
 import { unknownParsers } from "./postprocess/chat-form.ts";
 import type { TextModel } from "./text/index.ts";
 
 const MiB = 1024 * 1024;
+/** An index that failed so often in a row is left alone for so long. */
+const indexFailuresMax = 3;
+const indexRestMs = 1_000;
 
 export interface Frontend extends RunningService {
   readonly port: number;
@@ -155,7 +168,7 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
   return new ModelWatcher(
     {
       namespaces: { exact: config.namespace, prefix: config.namespacePrefix },
-      mode: config.routerMode,
+      mode: config.routerMode === "kv" ? "round-robin" : config.routerMode,
       affinity: {
         ttlMs: config.sessionAffinityS === undefined ? undefined : config.sessionAffinityS * 1000,
         mode: config.sessionAffinityMode,
@@ -166,6 +179,7 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
       log: deps.log,
       clock: systemClock,
       models,
+      kvOf: (address, card) => kvRouting(address, card, config, runtime, deps),
       isBusy: (id, model, card) => busy.isBusy(id, model, card),
       discovery: runtime.discovery,
       clientOf: (address) => runtime.endpoint(address).client(),
@@ -179,6 +193,36 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
       },
     },
   );
+}
+
+/** KV routing for Tokens workers, if that is the mode. */
+function kvRouting(
+  address: EndpointAddress,
+  card: ModelCard,
+  config: FrontendConfig,
+  runtime: Runtime,
+  { log }: ServiceDeps,
+): KvRouting | undefined {
+  if (config.routerMode !== "kv" || card.model_input !== "Tokens") return undefined;
+  const query = runtime.endpoint({ ...address, endpoint: indexQueryEndpoint }).client();
+  const lookup = runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).client();
+  const options = { deadlineMs: config.indexDeadlineMs, failuresMax: indexFailuresMax, restMs: indexRestMs, clock: systemClock, log };
+  return new KvRouting({
+    card,
+    loraName: loraNameOf(card),
+    index: new IndexerClient({ query, lookup }, options),
+    config: {
+      overlap_score_credit: config.overlapScoreCredit,
+      prefill_load_scale: config.prefillLoadScale,
+      router_temperature: config.temperature,
+    },
+    clock: systemClock,
+    random: Math.random,
+    close: () => {
+      query.close();
+      lookup.close();
+    },
+  });
 }
 
 /** A worker that falls silent is lost to the answer, not only to the transport. */

@@ -64,8 +64,14 @@ export async function dispatchPrompts(request: TokenRequest, exchange: Exchange)
 /** Sends a job's prompt to a worker. @throws AppError when it is not taken */
 export async function sendPrompt(request: TokenRequest, job: TokenJob, { signal }: Exchange): Promise<ResponseStream> {
   const { workers, hints } = request;
-  const call = { contextId: job.contextId, body: tokenRequestBody(request, job.prompt), signal, metadata: hints.metadata };
-  const stream = await workers.dispatch(call, hints);
+  const { contextId, prompt } = job;
+  const callFor = (dpRank: number | undefined) => {
+    const body = tokenRequestBody({ ...request, hints: { ...hints, dpRank } }, prompt);
+    return { contextId, body, signal, metadata: hints.metadata };
+  };
+  const { tokenIds, media } = prompt;
+  const blocks = { tokenIds, hasMedia: media !== undefined, cacheSalt: hints.cacheSalt };
+  const stream = await workers.dispatchPrompt(blocks, { signal, callFor }, hints);
   job.nvext.instanceId = stream.instanceId;
   return stream;
 }

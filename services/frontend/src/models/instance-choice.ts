@@ -12,6 +12,9 @@ import { AppError, type InstanceId } from "@mm-router/protocol";
 export const instanceModes = ["round-robin", "random", "power-of-two", "least-loaded", "direct"] as const;
 export type InstanceMode = (typeof instanceModes)[number];
 
+/** All that `--router-mode` takes: with `kv` prompts go where their blocks are (kv-routing.ts), anything else goes round. */
+export const routerModes = [...instanceModes, "kv"] as const;
+
 export interface InstanceChoice {
   /** @returns undefined when there is no candidate @throws AppError `invalid_request` when the request itself must choose */
   choose(candidates: readonly InstanceId[]): InstanceId | undefined;

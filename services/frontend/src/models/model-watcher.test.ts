@@ -41,6 +41,7 @@ class Cluster {
       {
         log,
         isBusy: () => false,
+        kvOf: () => undefined,
         clock: new ManualClock(),
         models: this.models,
         discovery: {

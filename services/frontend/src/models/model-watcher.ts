@@ -26,6 +26,7 @@ import type { TextModel } from "../text/index.ts";
 import { cardSum, textKey } from "./card-sum.ts";
 import type { ModelSet } from "./model-set.ts";
 import type { InstanceMode } from "./instance-choice.ts";
+import type { KvRouting } from "./kv-routing.ts";
 import type { AffinityOptions } from "./session-bindings.ts";
 import { kindOf, loraNameOf, WorkerSet } from "./worker-set.ts";
 
@@ -52,6 +53,8 @@ export interface ModelWatcherDeps {
   /** A client of the endpoint; the watcher closes it. */
   readonly clientOf: (address: EndpointAddress) => EndpointClient;
   readonly loadText: (entry: CardEntry) => Promise<TextModel>;
+  /** KV routing for a model's workers; undefined where other rules choose. */
+  readonly kvOf: (address: EndpointAddress, card: ModelCard) => KvRouting | undefined;
   readonly isBusy: (id: InstanceId, model: string, card: ModelCard) => boolean;
   /** Told about every set that begins to serve. */
   readonly served: (set: WorkerSet) => void;
@@ -176,7 +179,7 @@ export class ModelWatcher {
     const name = card.display_name;
     const isBusy = (id: InstanceId) => this.#deps.isBusy(id, name, card);
     const options = { name, address, card, sum: group.sum, text, mode, affinity, setAsideMs, clock, random: Math.random, isBusy };
-    const set = new WorkerSet({ ...options, client: clientOf(address) });
+    const set = new WorkerSet({ ...options, kv: this.#deps.kvOf(address, card), client: clientOf(address) });
     for (const entry of group.entries.values()) set.members.add(entry.instanceId);
     place.serving = { group, set };
     models.add(set);

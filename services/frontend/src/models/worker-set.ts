@@ -9,6 +9,7 @@
 //
 // Dynamo's frontends answer 503 for 5 s when every instance just failed. Ours asks them all the same: what broke the stream of
 // the only mm-router is as a rule a worker behind it that died, and the router has others.
+import type { Booking } from "@mm-router/kv";
 import {
   AppError,
   dynAddressOf,
@@ -21,6 +22,7 @@ import {
 import { type Call, type Clock, type EndpointClient, isNotTaken, type ResponseStream } from "@mm-router/runtime";
 import { countedStream } from "./counted-stream.ts";
 import { type InstanceChoice, instanceChoice, type InstanceMode } from "./instance-choice.ts";
+import { bookedStream, type KvPrompt, type KvRouting } from "./kv-routing.ts";
 import { type AffinityOptions, type Session, SessionBindings } from "./session-bindings.ts";
 import type { TextModel } from "../text/index.ts";
 
@@ -37,6 +39,8 @@ export interface WorkerSetOptions {
   readonly client: EndpointClient;
   readonly mode: InstanceMode;
   readonly affinity: AffinityOptions;
+  /** Set where the workers' KV caches decide about prompts. */
+  readonly kv?: KvRouting | undefined;
   /** How long a failed instance is left alone. */
   readonly setAsideMs: number;
   readonly clock: Clock;
@@ -44,6 +48,20 @@ export interface WorkerSetOptions {
   readonly random: () => number;
   /** Whether an instance has more work than its model's thresholds allow. */
   readonly isBusy: (id: InstanceId) => boolean;
+}
+
+/** Who gets a request next. */
+interface Picked {
+  readonly id: InstanceId;
+  readonly dpRank?: number;
+  readonly booking?: Booking;
+}
+
+/** How a request is sent until somebody takes it. */
+interface Attempts {
+  readonly signal: AbortSignal;
+  readonly callFor: (dpRank: number | undefined) => Call;
+  readonly pick: (free: readonly InstanceId[]) => Picked | undefined;
 }
 
 /** What a request demands of its worker. */
@@ -113,21 +131,30 @@ export class WorkerSet {
   async dispatch(call: Call, demand: WorkerDemand): Promise<ResponseStream> {
     this.#checkRank(demand.dpRank);
     if (demand.instanceId !== undefined) return this.#direct(this.#demanded(demand.instanceId), call);
-    const tried = new Set<InstanceId>();
-    let failure: AppError | undefined;
-    for (;;) {
-      const id = this.#choose(demand.session, tried);
-      if (id === undefined) throw failure ?? (this.available().length > 0 ? allBusy() : notReady(this.name));
-      tried.add(id);
-      try {
-        const stream = await this.#direct(id, call);
-        this.#sessions.note(demand.session, id);
-        return stream;
-      } catch (error) {
-        if (!isNotTaken(error) || call.signal.aborted) throw error;
-        failure = error;
-      }
-    }
+    return this.#firstTaker(demand, { signal: call.signal, callFor: () => call, pick: (free) => pickOf(this.#choice.choose(free)) });
+  }
+
+  /**
+   * As `dispatch`, for a prompt: with KV routing to the worker that holds most of it.
+   *
+   * `callFor` makes the call for a data-parallel rank; undefined: any.
+   */
+  async dispatchPrompt(
+    prompt: KvPrompt,
+    { signal, callFor }: Pick<Attempts, "signal" | "callFor">,
+    demand: WorkerDemand,
+  ): Promise<ResponseStream> {
+    const { kv, client } = this.#options;
+    const [worker] = client.instances.list().filter(({ instanceId }) => this.members.has(instanceId));
+    if (kv === undefined || worker === undefined || demand.instanceId !== undefined) return this.dispatch(callFor(demand.dpRank), demand);
+    this.#checkRank(demand.dpRank);
+    const plan = await kv.plan(prompt, worker, signal);
+    const pick = (free: readonly InstanceId[]) => {
+      if (free.length === 0) return undefined;
+      const booking = kv.book(plan, free, demand.dpRank);
+      return { id: booking.worker.workerId, dpRank: booking.worker.dpRank, booking };
+    };
+    return this.#firstTaker(demand, { signal, callFor, pick });
   }
 
   /**
@@ -146,6 +173,7 @@ export class WorkerSet {
   }
 
   close(): void {
+    this.#options.kv?.close();
     this.#options.client.close();
   }
 
@@ -168,12 +196,33 @@ export class WorkerSet {
     }
   }
 
-  #choose(session: Session | undefined, tried: ReadonlySet<InstanceId>): InstanceId | undefined {
+  /** Sends to whoever is picked, and to the next one as long as the request is not taken. */
+  async #firstTaker({ session }: WorkerDemand, { signal, callFor, pick }: Attempts): Promise<ResponseStream> {
+    const tried = new Set<InstanceId>();
+    let failure: AppError | undefined;
+    for (;;) {
+      const picked = pick(this.#candidates(session, tried));
+      if (picked === undefined) throw failure ?? (this.available().length > 0 ? allBusy() : notReady(this.name));
+      const { id, dpRank, booking } = picked;
+      tried.add(id);
+      try {
+        const stream = await this.#direct(id, callFor(dpRank));
+        this.#sessions.note(session, id);
+        return booking === undefined ? stream : bookedStream(stream, booking, signal);
+      } catch (error) {
+        booking?.free();
+        if (!isNotTaken(error) || signal.aborted) throw error;
+        failure = error;
+      }
+    }
+  }
+
+  /** Free instances that were not tried; of a session that is bound the one it is bound to. */
+  #candidates(session: Session | undefined, tried: ReadonlySet<InstanceId>): InstanceId[] {
     const free = this.free().filter((id) => !tried.has(id));
     const bound = this.#sessions.of(session);
     const isHeld = bound !== undefined && !tried.has(bound) && this.available().includes(bound);
-    if (isHeld && (this.#sessions.isHard || free.includes(bound))) return free.find((id) => id === bound);
-    return this.#choice.choose(free);
+    return isHeld && (this.#sessions.isHard || free.includes(bound)) ? free.filter((id) => id === bound) : free;
   }
 
   /** Counts the stream as running until it is over. */
@@ -207,6 +256,10 @@ export function notReady(name: string): AppError {
 /** Every worker of a model has as much to do as its thresholds allow. */
 function allBusy(): AppError {
   return new AppError("overloaded", "Service temporarily overloaded");
+}
+
+function pickOf(id: InstanceId | undefined): Picked | undefined {
+  return id === undefined ? undefined : { id };
 }
 
 /** A picture, as a rule. The HTTP body was within its own limit, so the status is that of a wrong request (Dynamo ≤ 1.5 too). */
