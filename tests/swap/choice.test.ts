@@ -3,8 +3,16 @@
 //   random trace ─┬─▶ KvRouter of the release: best_worker, mark_prefill_complete, free ─▶ pick
 //                 └─▶ our indexer's answer, our scheduler ────────────────────────────▶ ties ∋ pick?     then booked on the pick
 //
-// No timing is involved: blocks are stored first, and both indexes are waited for; what runs is booked and freed by the trace alone.
-import { type Decision, blockHashes, type KvRouterConfig, LocalScheduler, type ScheduleRequest } from "@mm-router/kv";
+// The same without events, where both believe what they sent. No timing is involved: blocks are stored first, and both indexes are waited for; what runs is booked and freed by the trace alone.
+import {
+  ApproximateIndex,
+  type Decision,
+  blockHashes,
+  type KvRouterConfig,
+  LocalScheduler,
+  type ScheduleRequest,
+  sequenceHashes,
+} from "@mm-router/kv";
 import { decodeCardEntry, type InstanceId, type WorkerKey } from "@mm-router/protocol";
 import { type DynamoMocker, etcdEntries, type Release } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
@@ -124,6 +132,42 @@ for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) 
       expect(tied).toBeLessThan(decisions); // or any pick would do
     });
 
+    if (release === "1.6.1")
+      it("lie in our set of minima where both believe what they sent, without events", async () => {
+        await using real = await startRealRouter(stack.place, {
+          release,
+          component: "mocker",
+          blockSize,
+          config: { use_kv_events: false },
+        });
+        const ours = new LocalScheduler({ blockSize, config: {}, now: () => 0, random: () => 0.5 });
+        const believed = new ApproximateIndex({ ttlMs: 120_000, now: () => 0 });
+        const wrong: object[] = [];
+        let overlaps = 0;
+        for (const [n, { prompt: next }] of fc.sample(step, { numRuns: decisions, seed: 6 }).entries()) {
+          const tokens = tokensOf(next);
+          const hashes = blockHashes({ tokens: Uint32Array.from(tokens), blockSize });
+          const request = {
+            islTokens: tokens.length,
+            blockHashes: hashes,
+            overlap: believed.findMatches(sequenceHashes(hashes)),
+            candidates: ranks(),
+          };
+          const decision = ours.explain(request);
+          const pick = await real.bestWorker(tokens, `p${n}`, { update_indexer: true });
+          const chosen = decision.ties.find(({ worker }) => worker.workerId === pick.workerId);
+          if (chosen === undefined || chosen.overlapBlocks !== pick.overlap) wrong.push({ n, next, pick, ...seen(decision) });
+          overlaps += pick.overlap;
+          const rank = { workerId: pick.workerId as InstanceId, dpRank: pick.dpRank };
+          ours.select({ ...request, candidates: [rank] });
+          believed.routed(rank, sequenceHashes(hashes));
+        }
+        expect(wrong).toEqual([]);
+        expect(overlaps).toBeGreaterThan(decisions);
+      });
+
+    const ranks = (): WorkerKey[] => workers.map(({ instanceId }) => ({ workerId: instanceId as InstanceId, dpRank: 0 }));
+
     /** The question that our mm-router would put to its scheduler. */
     async function asked(tokens: readonly number[]): Promise<ScheduleRequest> {
       const hashes = blockHashes({ tokens: Uint32Array.from(tokens), blockSize });
@@ -133,7 +177,7 @@ for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) 
         islTokens: tokens.length,
         blockHashes: hashes,
         overlap: Array.from(scores, ([workerId, blocks]) => ({ worker: { workerId: workerId as InstanceId, dpRank: 0 }, blocks })),
-        candidates: workers.map(({ instanceId }): WorkerKey => ({ workerId: instanceId as InstanceId, dpRank: 0 })),
+        candidates: ranks(),
       };
     }
 

@@ -34,8 +34,11 @@ export interface PotentialLoad {
 }
 
 export interface RealRouter extends StartedProcess {
-  /** @param requestId books the request under this name, until `free` */
-  bestWorker(tokens: readonly number[], requestId?: string): Promise<Pick>;
+  /**
+   * @param requestId  books the request under this name, until `free`
+   * @param more       further arguments of `best_worker`
+   */
+  bestWorker(tokens: readonly number[], requestId?: string, more?: Readonly<Record<string, unknown>>): Promise<Pick>;
   potentialLoads(tokens: readonly number[]): Promise<PotentialLoad[]>;
   /** Blocks in its index, summed over ranks. */
   blocks(): Promise<number>;
@@ -56,8 +59,8 @@ export async function startRealRouter(place: Place, options: RealRouterOptions):
   const ask = lineCalls(connect(socketPath));
   return {
     ...started,
-    bestWorker: async (token_ids, request_id) => {
-      const [workerId, dpRank, overlap] = (await ask("best_worker", { token_ids, request_id })) as string[];
+    bestWorker: async (token_ids, request_id, more = {}) => {
+      const [workerId, dpRank, overlap] = (await ask("best_worker", { token_ids, request_id, ...more })) as string[];
       return { workerId: BigInt(workerId!), dpRank: Number(dpRank), overlap: Number(overlap) };
     },
     potentialLoads: async (token_ids) => {
