@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { boardJson } from "../tools/board.ts";
 import { generatedPages } from "../tools/docs.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -15,6 +16,10 @@ const textOf = (page: string): string => readFileSync(join(root, page), "utf8");
 describe("docs", () => {
   it.each(Object.entries(generatedPages()))("%s is in step with the code (npm run docs)", (name, text) => {
     expect(textOf(join("docs", name))).toBe(text);
+  });
+
+  it("the Grafana board is in step with the questions that it asks (npm run docs)", () => {
+    expect(textOf("deploy/observability/grafana/dashboards/mm-router.json")).toBe(boardJson());
   });
 
   it("link to files that exist", () => {

@@ -98,3 +98,21 @@ describe("deploy/docker-compose.yml", () => {
     expect(compose.configs.nats.content).toMatch(/jetstream/);
   });
 });
+
+describe("deploy/observability", () => {
+  const folder = join(import.meta.dirname, "..", "..", "..", "..", "deploy");
+  const yamlOf = (file: string) => parse(readFileSync(join(folder, file), "utf8"), { merge: true });
+  const base = yamlOf("docker-compose.yml") as { services: Record<string, { command: string[] }> };
+  const added = yamlOf("observability/docker-compose.yml") as { services: Record<string, { environment?: Record<string, string> }> };
+  const { scrape_configs: jobs } = yamlOf("observability/prometheus.yml") as {
+    scrape_configs: { static_configs?: { targets: string[] }[]; dns_sd_configs?: { names: string[]; port: number }[] }[];
+  };
+
+  it("scrapes services of the compose file at the ports where they answer", () => {
+    const fixed = jobs.flatMap((job) => (job.static_configs ?? []).flatMap(({ targets }) => targets));
+    const replicas = jobs.flatMap((job) => (job.dns_sd_configs ?? []).flatMap(({ names, port }) => names.map((name) => `${name}:${port}`)));
+    const answering = ["indexer", "mm-router"].map((name) => `${name}:${added.services[name]!.environment!["DYN_SYSTEM_PORT"]}`);
+    const frontend = base.services["frontend"]!.command;
+    expect([...fixed, ...replicas].sort()).toEqual([...answering, `frontend:${frontend[frontend.indexOf("--http-port") + 1]}`].sort());
+  });
+});
