@@ -11,7 +11,7 @@ import {
   indexLookupEndpoint,
   kvStreamName,
 } from "@mm-router/protocol";
-import type { RequestPlaneConfig } from "@mm-router/runtime";
+import { captureStreamName, type RequestPlaneConfig } from "@mm-router/runtime";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, freshAddress, ScriptedWorker, type Servers, type WorkerOptions } from "./scripted-worker.ts";
@@ -118,6 +118,20 @@ it("drops the blocks of a durable worker when events are missing, and builds up 
   await expect
     .poll(async () => new Set((await indexer.blocksOf(worker)).map((row) => row.split(" ").at(-1))), { timeout: 10_000 })
     .toEqual(new Set(["8", "9"]));
+});
+
+it("makes the log of events larger when workers with large caches come", async () => {
+  const address = freshAddress();
+  await using small = await ScriptedWorker.start({ nats, etcd }, { release: "1.6.1", address });
+  await using indexer = await startIndexer(address);
+  await expectSame(indexer, small);
+  await using observer = await connect({ nats, etcd });
+  const publishing = await observer.nats();
+  const bytesMax = async () => (await publishing.request(`$JS.API.STREAM.INFO.${captureStreamName(address)}`)).json<any>().config.max_bytes;
+  expect(await bytesMax()).toBe(256 * 1024 * 1024);
+  await using large = await ScriptedWorker.start({ nats, etcd }, { release: "1.6.1", address, poolBlocks: 700_000 });
+  await expectSame(indexer, large);
+  await expect.poll(bytesMax, { timeout: 15_000, interval: 100 }).toBe(700_000 * 512);
 });
 
 it("reads the stream of durable workers without purging it", async () => {

@@ -73,6 +73,8 @@ export interface WorkerOptions {
   /** Events on JetStream instead of core (0.9 as it comes, `--durable-kv-events` of 1.0 and 1.2): nobody answers recovery queries. */
   readonly durable?: boolean;
   readonly plane?: RequestPlaneConfig["plane"];
+  /** What its card says of its cache. */
+  readonly poolBlocks?: number;
 }
 
 interface Rank {
@@ -229,7 +231,7 @@ export class ScriptedWorker implements AsyncDisposable {
       model_type: "Chat | Completions",
       model_input: "Tokens",
       ...(line === "1.4" && { worker_type: "aggregated" }),
-      runtime_config: signs[line] ?? {},
+      runtime_config: { ...signs[line], total_kv_blocks: this.#options.poolBlocks ?? null },
     } as ModelCard;
   }
 }
