@@ -12,7 +12,7 @@
 //     the n-th image that lies in it, the last one's when there are more runs. So two images without a token between them share one pad
 //     inside a block, and a block that begins in the second has the second's.
 import assert from "node:assert";
-import { blockMmInfos, type ImageRange, padBlock } from "@mm-router/kv";
+import { blockMmInfos, type ImageRange, padBlock, padValue } from "@mm-router/kv";
 import { AppError, type BlockMmInfo, type ImageDialect, type MmHash } from "@mm-router/protocol";
 import type { IdLayout, ImageModel } from "./image-model.ts";
 
@@ -131,7 +131,13 @@ function pad(tokens: Uint32Array, infos: readonly (BlockMmInfo | null)[], imageT
   for (const [block, info] of infos.entries()) {
     if (info === null) continue;
     const start = block * blockSize;
+    const end = Math.min(start + blockSize, tokens.length);
+    const [only, ...others] = info.mm_objects;
+    if (only !== undefined && others.length === 0) {
+      substitute(tokens, [{ start, end }], imageTokenId, padValue(only.mm_hash)); // nearly always: a large image has hundreds
+      continue;
+    }
     const publisher = { imageTokenId, blockWithoutRun: "dropped" } as const;
-    tokens.set(padBlock(tokens.subarray(start, start + blockSize), info.mm_objects, publisher).tokens, start);
+    tokens.set(padBlock(tokens.subarray(start, end), info.mm_objects, publisher).tokens, start);
   }
 }
