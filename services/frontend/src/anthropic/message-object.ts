@@ -24,9 +24,15 @@ export function messageObject({ id, model }: AnswerIdentity, content: readonly o
   return { id, type: "message", role: "assistant", content, model, ...stop, usage };
 }
 
-export function messageUsage({ prompt_tokens: input, completion_tokens: output, prompt_tokens_details: details }: Usage): object {
-  const cached = details?.["cached_tokens"] ?? undefined;
-  return { input_tokens: input, output_tokens: output, cache_creation_input_tokens: 0, cache_read_input_tokens: cached };
+/** Tokens that the worker had in its cache count beside the input, as Anthropic counts them. */
+export function messageUsage({ prompt_tokens: prompt, completion_tokens: output, prompt_tokens_details: details }: Usage): object {
+  const cached = details?.["cached_tokens"] ?? 0;
+  return {
+    input_tokens: prompt - cached,
+    output_tokens: output,
+    cache_creation_input_tokens: 0,
+    cache_read_input_tokens: cached > 0 ? cached : undefined,
+  };
 }
 
 export function textBlock(text: string): object {
