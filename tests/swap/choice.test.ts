@@ -3,7 +3,8 @@
 //   random trace ─┬─▶ KvRouter of the release: best_worker, mark_prefill_complete, free ─▶ pick
 //                 └─▶ our indexer's answer, our scheduler ────────────────────────────▶ ties ∋ pick?     then booked on the pick
 //
-// The same without events, where both believe what they sent. No timing is involved: blocks are stored first, and both indexes are waited for; what runs is booked and freed by the trace alone.
+// The same without events, where both believe what they sent. No timing is involved: blocks are stored first, and both indexes are waited
+// for; what runs is booked and freed by the trace alone.
 import {
   ApproximateIndex,
   type Decision,

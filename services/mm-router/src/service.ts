@@ -3,8 +3,7 @@
 //   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ instance record ─▶ card ─▶ explain
 //   leaving: records, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
 import { setTimeout as sleep } from "node:timers/promises";
-import { LocalScheduler } from "@mm-router/kv";
-import { cardKey, encodeCardEntry, type InstanceId } from "@mm-router/protocol";
+import { cardKey, encodeCardEntry } from "@mm-router/protocol";
 import {
   connectRuntime,
   type Environment,
@@ -22,20 +21,18 @@ import {
   IndexerClient,
 } from "@mm-router/runtime";
 import { routerCard } from "./card.ts";
-import { busyThresholds, downstreamAddressOf, overlapOptions, ownAddress, type routerFields, schedulerConfig } from "./config.ts";
+import { downstreamAddressOf, overlapOptions, ownAddress, type routerFields } from "./config.ts";
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
-import { imageMetrics, loadGauges, replicaMetrics, type RouterMetrics, routerMetrics, sentinelGauges } from "./metrics.ts";
+import { type Load, keepLoad } from "./load.ts";
+import { imageMetrics, type RouterMetrics, routerMetrics, sentinelGauges } from "./metrics.ts";
 import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
-import { busyWorkers } from "./routing/busy-thresholds.ts";
 import { KvRouter } from "./routing/kv-router.ts";
 import { OverlapSource } from "./routing/overlap-source.ts";
 import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";
-import { openReplicaSync } from "./routing/replica-sync.ts";
 import { Sentinel } from "./routing/sentinel.ts";
-import { WaitingLine } from "./routing/waiting-line.ts";
 import { type Downstream, type DownstreamOptions, joinDownstream } from "./workers/downstream.ts";
 
 export type Config = ServiceConfig<typeof routerFields>;
@@ -59,14 +56,8 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const metrics = routerMetrics(deps.metrics);
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
-  const scheduler = schedulerOf(config);
-  loadGauges(
-    deps.metrics,
-    () => downstream.directory.list(),
-    (rank) => scheduler.load(rank),
-  );
-  if (config.replicaSync) await syncReplicas(scheduler, { runtime, downstream, opened, deps });
-  const handlers = routingHandlers({ config, deps, model, runtime, downstream, scheduler, metrics, opened });
+  const load = await keepLoad(config, { runtime, downstream, opened, deps });
+  const handlers = routingHandlers({ config, deps, model, runtime, downstream, load, metrics, opened });
   const leave = await appear(runtime, handlers, { config, deps, model, downstream });
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
   const rest = opened.move();
@@ -128,42 +119,13 @@ function sentinelOf({
   return sentinel;
 }
 
-function waitingLine(threshold: number, { deps, scheduler, opened }: Pick<RoutingParts, "deps" | "scheduler" | "opened">): WaitingLine {
-  const line = new WaitingLine({ threshold }, (rank) => scheduler.load(rank), systemClock);
-  opened.defer(() => line.close());
-  scheduler.observe(line);
-  deps.metrics.askedGauge("mm_router_waiting_requests", "Requests that wait until a worker has less to prefill", () => line.length);
-  return line;
-}
-
-function schedulerOf(config: Config): LocalScheduler {
-  return new LocalScheduler({
-    blockSize: config.blockSize,
-    config: schedulerConfig(config),
-    now: () => systemClock.now(),
-    random: Math.random,
-    expiryMs: config.activeRequestExpiryS * 1000,
-  });
-}
-
-async function syncReplicas(
-  scheduler: LocalScheduler,
-  { runtime, downstream, opened, deps }: Pick<RoutingParts, "runtime" | "downstream" | "opened" | "deps">,
-): Promise<void> {
-  const { address, directory } = downstream;
-  const options = { address, replicas: scheduler.replicas, dialectOf: (id: InstanceId) => directory.get(id)?.dialect };
-  const sync = await openReplicaSync(runtime, options, { count: replicaMetrics(deps.metrics), log: deps.log });
-  opened.defer(() => sync.close());
-  scheduler.observe(sync);
-}
-
 interface RoutingParts {
   readonly config: Config;
   readonly deps: RouterDeps;
   readonly model: Model;
   readonly runtime: Runtime;
   readonly downstream: Downstream;
-  readonly scheduler: LocalScheduler;
+  readonly load: Load;
   readonly metrics: RouterMetrics;
   readonly opened: AsyncDisposableStack;
 }
@@ -173,7 +135,7 @@ interface Handlers {
   readonly explain: Handler;
 }
 
-function routingHandlers({ config, deps, model, runtime, downstream, scheduler, metrics, opened }: RoutingParts): Handlers {
+function routingHandlers({ config, deps, model, runtime, downstream, load, metrics, opened }: RoutingParts): Handlers {
   const { log, environment } = deps;
   const sharing = sharedImageLimitsOf(config, config.namespace);
   const clock = systemClock;
@@ -194,16 +156,15 @@ function routingHandlers({ config, deps, model, runtime, downstream, scheduler, 
   const parts = {
     workers: downstream.directory,
     overlaps: new OverlapSource(overlapOptions(config), { index, clock }),
-    scheduler,
+    scheduler: load.scheduler,
     analyser,
     model: model.images,
     blockSize: config.blockSize,
-    isBusy: busyWorkers(busyThresholds(config), (rank) => scheduler.load(rank)),
+    isBusy: load.isBusy,
     sentinel: config.imageCheck ? sentinelOf({ config, deps, runtime, downstream, opened }) : undefined,
     log,
   };
-  const line = config.queueThreshold === undefined ? undefined : waitingLine(config.queueThreshold, { deps, scheduler, opened });
-  const router = new KvRouter({ ...parts, line, onDegraded: metrics.degraded });
+  const router = new KvRouter({ ...parts, line: load.line, onDegraded: metrics.degraded });
   const explaining = new KvRouter({ ...parts, onDegraded: () => {} }); // an explanation is no request that was routed
   return {
     generate: createHandler({ router, workers: downstream.client, metrics, clock, log }),

@@ -12,24 +12,18 @@ import {
   parseConfig,
   type RuntimeConfig,
   runtimeConfigOf,
-  runtimeFields,
   yesNo,
 } from "@mm-router/runtime";
 import { z } from "zod";
 import { clusterView } from "../doctor/cluster-view.ts";
 import { sumOf } from "../cluster/metrics-text.ts";
+import { placeFields } from "../cluster/place-fields.ts";
 import { processMetrics, type ProcessMetrics } from "../cluster/process-metrics.ts";
 import { diagnose, type DoctorPlace, type Finding, predictionFindings, type PredictionTally } from "../doctor/diagnosis.ts";
 import { natsFindings } from "../doctor/nats-check.ts";
 
 const fields = {
-  ...runtimeFields,
-  namespace: field(z.string().default("default"), {
-    flag: "namespace",
-    env: ["NAMESPACE", "DYN_NAMESPACE"],
-    help: "Dynamo namespace to look at",
-  }),
-  component: field(z.string().default("mm_router"), { flag: "component", help: "component of mm-router" }),
+  ...placeFields,
   downstreamComponent: field(z.string().default("trtllm"), {
     flag: "downstream-component",
     env: "COMPONENT",

@@ -24,21 +24,14 @@ import {
   type ResponseStream,
   type Runtime,
   runtimeConfigOf,
-  runtimeFields,
   withDeadline,
   yesNo,
 } from "@mm-router/runtime";
-import { z } from "zod";
+import { placeFields } from "../cluster/place-fields.ts";
 import { type ExplainedChat, explanationTable } from "../explain/explanation-table.ts";
 
 const fields = {
-  ...runtimeFields,
-  namespace: field(z.string().default("default"), {
-    flag: "namespace",
-    env: ["NAMESPACE", "DYN_NAMESPACE"],
-    help: "Dynamo namespace of mm-router",
-  }),
-  component: field(z.string().default("mm_router"), { flag: "component", help: "component of mm-router" }),
+  ...placeFields,
   timeoutS: field(decimal(0).default(30), { flag: "timeout", unit: "seconds", help: "how long everything together may take" }),
   json: field(yesNo.default(false), { flag: "json", help: "one JSON object instead of a table" }),
 };

@@ -15,23 +15,16 @@ import {
   parseConfig,
   type Runtime,
   runtimeConfigOf,
-  runtimeFields,
   yesNo,
 } from "@mm-router/runtime";
-import { z } from "zod";
+import { placeFields } from "../cluster/place-fields.ts";
 import { processMetrics } from "../cluster/process-metrics.ts";
 import { clusterView, membersOf } from "../doctor/cluster-view.ts";
 import { watchTable } from "../watch/watch-table.ts";
 import { type Look, watchView } from "../watch/watch-view.ts";
 
 const fields = {
-  ...runtimeFields,
-  namespace: field(z.string().default("default"), {
-    flag: "namespace",
-    env: ["NAMESPACE", "DYN_NAMESPACE"],
-    help: "Dynamo namespace to look at",
-  }),
-  component: field(z.string().default("mm_router"), { flag: "component", help: "component of mm-router" }),
+  ...placeFields,
   intervalS: field(decimal(0.1).default(1), { flag: "interval", unit: "seconds", help: "time between two looks, and what rates are over" }),
   once: field(yesNo.default(false), { flag: "once", help: "show one view and end" }),
   json: field(yesNo.default(false), { flag: "json", help: "one JSON object per view instead of tables" }),
