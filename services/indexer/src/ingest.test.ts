@@ -194,6 +194,18 @@ describe("Ingest", () => {
     expect(index.entriesOf(one)).toBe(2);
   });
 
+  it.each([
+    ["1.2.1", true],
+    ["1.4.2", false],
+  ])("knows that a rank of %s was emptied by another rank's event: %s", async (release, isEmptied) => {
+    const other = { ...one, dpRank: 1 };
+    const { source, ingest, taken } = ingesting({ release });
+    source.give(message(stored(1, 1)), message(stored(1, 2, other)));
+    source.give(message({ worker_id: one.workerId, event: { event_id: 2n, data: "cleared", dp_rank: 0 } }));
+    await taken();
+    expect(ingest.stateOf(other)?.epoch !== 0).toBe(isEmptied);
+  });
+
   it("keeps early events for a moment only, and counts them then", async () => {
     const workers = new Set<InstanceId>();
     const { source, ingest, outcomes, clock, taken } = ingesting({ workers });

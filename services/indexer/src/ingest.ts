@@ -243,6 +243,9 @@ export class Ingest {
     rank.isConfirmed = false;
     this.#changes++;
     rank.follower.accept(event, publisherId);
+    if (event.event.data === "cleared" && workers.dialectOf(event.worker_id).clearedScope === "worker") {
+      for (const { follower } of this.#ranks.ofWorker(event.worker_id)) follower.emptied();
+    }
   }
 
   #doubt(source: EventSource, reason: LossReason): void {

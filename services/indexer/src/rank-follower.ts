@@ -76,6 +76,11 @@ export class RankFollower {
     return this.#epoch;
   }
 
+  /** An event of another rank emptied this one. */
+  emptied(): void {
+    this.#epoch++;
+  }
+
   /** undefined: what the rank holds is being asked for. */
   get state(): FollowerState | undefined {
     if (this.isRecovering) return undefined;

@@ -4,7 +4,8 @@
 //
 // I1  Positions are taken before the first image and a rank's cursor before its image, so the events behind them bring a restored index to
 //     what this one held when its last slice was drawn, and further.
-// I2  A rank whose blocks changed by anything but its events while its image was drawn (forgotten, told anew by its worker) is left out.
+// I2  A rank whose blocks changed by anything but its own events before the foot (forgotten, told anew by its worker, cleared with its
+//     worker's other ranks) is left out.
 import type { RadixTree } from "@mm-router/kv";
 import type { WorkerKey } from "@mm-router/protocol";
 import { type CapturedComponent, type Logger, pause, type StreamPosition, withDeadline } from "@mm-router/runtime";
@@ -95,14 +96,15 @@ export class SnapshotWriter implements AsyncDisposable {
     const { index, ingest, eventLog } = this.#deps;
     const { namespace, component } = this.#options;
     yield encodeSnapshotFrame({ kind: "head", head: { namespace, component, positions: eventLog.positions } });
-    const ranks: RankState[] = [];
+    const drawn: (RankState & { readonly epoch: number })[] = [];
     for (const worker of ingest.ranks) {
       const state = ingest.stateOf(worker);
       if (state === undefined) continue;
       yield encodeSnapshotFrame({ kind: "rank", worker, entries: index.entriesOf(worker) });
       yield* this.#image(worker);
-      if (ingest.stateOf(worker)?.epoch === state.epoch) ranks.push(state); // I2
+      drawn.push(state);
     }
+    const ranks = drawn.filter(({ worker, epoch }) => ingest.stateOf(worker)?.epoch === epoch); // I2
     yield encodeSnapshotFrame({ kind: "foot", ranks });
   }
 
