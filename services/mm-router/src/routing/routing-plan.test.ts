@@ -96,6 +96,26 @@ describe("RoutingPlan", () => {
     expect(() => planOf([refused]).plan.choose(new Set())).toThrow(refusal);
   });
 
+  it("has an image looked at when the index answered, or when a worker that is not believed left nothing to ask it", () => {
+    const predicted = new BigUint64Array([1n, 2n]);
+    const nothing = { ...prompt, blockHashes: new BigUint64Array(), predicted };
+    const looks = (group: Pick<PlanGroup, "prompt" | "index">) => {
+      let count = 0;
+      const scheduler = new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 });
+      const sentinel = { sent: () => {}, watch: () => void count++ };
+      const deps = { scheduler, sentinel, available: () => workers };
+      new RoutingPlan([{ workers, overlap: [], ...group }], { routing: {}, override: undefined }, deps).choose(new Set());
+      return count;
+    };
+    const index = { degraded: [] };
+    expect(looks({ prompt: { ...prompt, predicted }, index: { degraded: [], tookMs: 1 } })).toBe(1);
+    expect(looks({ prompt: { ...prompt, predicted }, index: { degraded: ["index-late"], tookMs: 100 } })).toBe(0);
+    expect(looks({ prompt: { ...prompt, predicted }, index })).toBe(0);
+    expect(looks({ prompt: nothing, index })).toBe(1);
+    expect(looks({ prompt: nothing })).toBe(0);
+    expect(looks({ prompt, index })).toBe(0);
+  });
+
   it("passes busy workers over, and refuses when all are", () => {
     const groups = [{ workers, prompt, overlap: [{ worker: workers[1]!.ranks[0]!, blocks: 2 }] }];
     const scheduler = new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 });
