@@ -147,6 +147,11 @@ export const frontendFields = {
   healthPath: pathOf("HEALTH", "/health"),
   livePath: pathOf("LIVE", "/live"),
   metricsPath: pathOf("METRICS", "/metrics"),
+  clientStallS: field(decimal(1).default(300), {
+    env: "MMR_CLIENT_STALL_SECS",
+    unit: "seconds",
+    help: "how long a client may take nothing of an answer that was sent, before its connection is cut",
+  }),
   bodyMbMax: field(integer(1).default(45), { env: "DYN_HTTP_BODY_LIMIT_MB", unit: "MiB", help: "largest request body" }),
   drainS: field(decimal(0).default(5), {
     env: "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS",

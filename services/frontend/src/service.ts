@@ -95,6 +95,7 @@ function serverDepsOf(
     metrics: frontendMetrics(metrics, config.metricsPrefix),
     registry: metrics,
     overloadStatus: config.overloadStatus,
+    stallMs: config.clientStallS * 1000,
     bodyLimits: { bodyMb: config.bodyMbMax },
     ...requestRules(config),
     stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage, earlyErrorMs: config.earlyErrorMs },

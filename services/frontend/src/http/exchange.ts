@@ -27,8 +27,11 @@ export class Exchange {
   readonly receivedAtMs = Date.now();
   readonly #begun = performance.now();
   readonly #abort = new AbortController();
+  readonly #stallMs: number;
 
-  constructor(request: IncomingMessage, response: ServerResponse, observer: RequestObserver) {
+  /** @param stallMs how long a client may take nothing of its answer */
+  constructor(request: IncomingMessage, response: ServerResponse, observer: RequestObserver, stallMs: number) {
+    this.#stallMs = stallMs;
     this.request = request;
     this.response = response;
     this.observer = observer;
@@ -54,7 +57,7 @@ export class Exchange {
 
   /** Begins a stream of events; nothing else can be answered after it. */
   events(keepAliveMs: number): EventStream {
-    return new EventStream(this.response, { "x-request-id": this.requestId }, keepAliveMs);
+    return new EventStream(this.response, { "x-request-id": this.requestId }, { keepAliveMs, stallMs: this.#stallMs });
   }
 
   json(body: object): void {
@@ -80,6 +83,7 @@ export class Exchange {
     if (this.response.destroyed) return;
     const headers = { "content-type": "application/json", "x-request-id": this.requestId, ...more };
     this.response.writeHead(status, headers).end(stringifyJson(body));
+    this.response.setTimeout(this.#stallMs);
   }
 }
 

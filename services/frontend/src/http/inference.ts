@@ -23,6 +23,8 @@ export interface InferenceDeps {
   readonly inFlight: InFlight;
   /** Status of an overload (`DYN_HTTP_OVERLOAD_STATUS_CODE`). */
   readonly overloadStatus: number;
+  /** How long a client may take nothing of its answer. */
+  readonly stallMs: number;
 }
 
 export interface InferenceRoute {
@@ -42,7 +44,7 @@ export async function serveInference(
   route: InferenceRoute,
   deps: InferenceDeps,
 ): Promise<void> {
-  const exchange = new Exchange(request, response, new RequestObserver(deps.metrics, route.endpoint));
+  const exchange = new Exchange(request, response, new RequestObserver(deps.metrics, route.endpoint), deps.stallMs);
   const done = deps.inFlight.begin();
   let failure: AppError | undefined;
   try {

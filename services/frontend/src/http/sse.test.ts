@@ -13,7 +13,11 @@ class FakeResponse extends EventEmitter {
   writeHead(...head: unknown[]): void {
     this.head = head;
   }
+  get writableNeedDrain(): boolean {
+    return !this.takesMore;
+  }
   flushHeaders(): void {}
+  setTimeout(): void {}
   write(text: string): boolean {
     this.written.push(text);
     return this.takesMore;
@@ -25,7 +29,8 @@ class FakeResponse extends EventEmitter {
 
 describe("an event stream", () => {
   let response: FakeResponse;
-  const stream = (keepAliveMs = 0) => new EventStream(response as unknown as ServerResponse, { "x-request-id": "r" }, keepAliveMs);
+  const stream = (keepAliveMs = 0) =>
+    new EventStream(response as unknown as ServerResponse, { "x-request-id": "r" }, { keepAliveMs, stallMs: 1000 });
   beforeEach(() => {
     response = new FakeResponse();
   });

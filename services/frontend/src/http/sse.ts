@@ -7,23 +7,33 @@
 //   data: [DONE]\n\n         the end
 //
 // I1  Events are gathered and go out with `flush`: one system call for all that one batch of tokens gave.
-// I2  Writing never fails and waiting never hangs: after the client left, events are dropped.
+// I2  Nothing is written to a client that has not taken what came before; one that takes nothing for `stallMs` is cut off. One
+//     that reads slowly is not: any byte that it takes counts.
+// I3  Writing never fails and waiting never hangs: after the client left, events are dropped.
 import type { ServerResponse } from "node:http";
 import type { EventSink } from "../postprocess/streamed-answer.ts";
 
 const sent = Promise.resolve();
 
+export interface EventStreamOptions {
+  /** Silence after which a comment is sent; 0 = never. */
+  readonly keepAliveMs: number;
+  /** How long a client may take nothing of what was sent (I2). */
+  readonly stallMs: number;
+}
+
 export class EventStream implements EventSink {
   readonly #response: ServerResponse;
+  readonly #stallMs: number;
   #pending = "";
   #keepAlive: NodeJS.Timeout | undefined;
 
-  /** @param keepAliveMs silence after which a comment is sent; 0 = never */
-  constructor(response: ServerResponse, headers: Readonly<Record<string, string>>, keepAliveMs: number) {
+  constructor(response: ServerResponse, headers: Readonly<Record<string, string>>, { keepAliveMs, stallMs }: EventStreamOptions) {
     this.#response = response;
+    this.#stallMs = stallMs;
     response.writeHead(200, { ...headers, "content-type": "text/event-stream", "cache-control": "no-cache" });
     response.flushHeaders(); // the client learns that its request is taken before the first token is there
-    if (keepAliveMs > 0) this.#keepAlive = setInterval(() => response.write(":\n\n"), keepAliveMs);
+    if (keepAliveMs > 0) this.#keepAlive = setInterval(() => this.#sayAlive(), keepAliveMs);
     response.once("close", () => clearInterval(this.#keepAlive));
   }
 
@@ -51,13 +61,21 @@ export class EventStream implements EventSink {
   /** Sends what is left and the end mark. */
   end(): void {
     clearInterval(this.#keepAlive);
-    if (!this.#response.destroyed) this.#response.end(`${this.#pending}data: [DONE]\n\n`);
+    if (this.#response.destroyed) return;
+    this.#response.end(`${this.#pending}data: [DONE]\n\n`);
+    this.#response.setTimeout(this.#stallMs); // an HTTP server's own timeouts do not look at answers that nobody takes
+  }
+
+  #sayAlive(): void {
+    if (!this.#response.writableNeedDrain) this.#response.write(":\n\n");
   }
 
   #drained(): Promise<void> {
     const response = this.#response;
+    response.setTimeout(this.#stallMs);
     return new Promise((resolve) => {
       const done = () => {
+        response.setTimeout(0);
         response.off("drain", done).off("close", done);
         resolve();
       };

@@ -56,6 +56,7 @@ export class HttpBench {
         metrics: frontendMetrics(this.metrics, "dynamo_frontend"),
         registry: this.metrics,
         overloadStatus: 529,
+        stallMs: 60_000,
         bodyLimits: { bodyMb: 1 },
         validation: { ignoreUnknown: false },
         requestLimits: { imagesMax: 1, promptsMax: 1, dataUrlLengthMax: 10, allowInternalUrls: false },
@@ -125,6 +126,13 @@ export class HttpBench {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Sockets that clients have open. */
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    });
   }
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
