@@ -169,7 +169,7 @@ export const routerFields = {
   imageCheck: field(yesNo.default(true), {
     flag: "image-check",
     env: "MMR_IMAGE_CHECK",
-    help: "compare the blocks that workers publish for images with those predicted, and do not believe a worker that differs",
+    help: "compare the blocks that workers publish for images with those predicted, and do not believe a worker that differs; needs an index",
   }),
   imageCheckIntervalS: field(decimal(0).default(10), {
     env: "MMR_IMAGE_CHECK_INTERVAL_SECS",

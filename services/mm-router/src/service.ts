@@ -161,7 +161,8 @@ function routingHandlers({ config, deps, model, runtime, downstream, load, metri
     model: model.images,
     blockSize: config.blockSize,
     isBusy: load.isBusy,
-    sentinel: config.imageCheck ? sentinelOf({ config, deps, runtime, downstream, opened }) : undefined,
+    // without an index what a rank holds already is not known
+    sentinel: config.imageCheck && config.useKvEvents ? sentinelOf({ config, deps, runtime, downstream, opened }) : undefined,
     log,
   };
   const router = new KvRouter({ ...parts, line: load.line, onDegraded: metrics.degraded });
