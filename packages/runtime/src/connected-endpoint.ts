@@ -10,6 +10,7 @@ import { ServedHandler } from "./request-plane/served-handler.ts";
 import type { ServedRequestMetrics } from "./request-plane/served-request-metrics.ts";
 import { RegisteredEndpoint, type RegisteredEndpointDeps } from "./served-endpoint.ts";
 import type { Logger } from "./service/index.ts";
+import type { Tracer } from "./tracing/index.ts";
 
 /** What a runtime has that its endpoints need. */
 export interface EndpointParts {
@@ -19,12 +20,13 @@ export interface EndpointParts {
   readonly listener: RequestListener;
   readonly metricsOf: (address: EndpointAddress) => ServedRequestMetrics;
   readonly log: Logger;
+  readonly tracer: Tracer;
   /** Told about each served endpoint, so that the runtime can end it. */
   readonly onServed: (served: ServedEndpoint) => void;
 }
 
 export function connectedEndpoint(address: EndpointAddress, parts: EndpointParts): Endpoint {
-  const { config, discovery, client, listener, metricsOf, log } = parts;
+  const { config, discovery, client, listener, metricsOf, log, tracer } = parts;
   const register = async (
     options: ServeOptions,
     taking: Pick<RegisteredEndpointDeps, "listen" | "drainTaken">,
@@ -36,7 +38,7 @@ export function connectedEndpoint(address: EndpointAddress, parts: EndpointParts
   return {
     address,
     serve(handler, options = {}) {
-      const requests = new ServedHandler(handler, { config, log, metrics: metricsOf(address) });
+      const requests = new ServedHandler(handler, { address, config, log, metrics: metricsOf(address), tracer });
       return register(options, {
         listen: (instanceId) => listener.listen(address, instanceId, requests.take),
         drainTaken: (deadlineMs) => requests.drain(deadlineMs),

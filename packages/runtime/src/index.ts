@@ -10,3 +10,4 @@ export * from "./model/index.ts";
 export * from "./flow/index.ts";
 export * from "./process/index.ts";
 export * from "./shared-cache/index.ts";
+export * from "./tracing/index.ts";

@@ -19,6 +19,7 @@ import { servedRequestMetrics } from "./request-plane/served-request-metrics.ts"
 import { TcpRequestClient } from "./request-plane/tcp-client.ts";
 import { TcpRequestServer } from "./request-plane/tcp-server.ts";
 import type { Logger, Metrics } from "./service/index.ts";
+import { noTracer, type Tracer } from "./tracing/index.ts";
 
 export interface RuntimeConfig {
   readonly etcd: EtcdConfig;
@@ -31,6 +32,8 @@ export interface RuntimeConfig {
 export interface RuntimeDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Default: none. */
+  readonly tracer?: Tracer;
 }
 
 export interface Runtime {
@@ -49,7 +52,7 @@ export interface Runtime {
  *   `configuration` when a port or an address cannot be used
  */
 export async function connectRuntime(config: RuntimeConfig, deps: RuntimeDeps): Promise<Runtime> {
-  const { log } = deps;
+  const { log, tracer = noTracer } = deps;
   await using opened = new AsyncDisposableStack();
   const discovery = await connectDiscovery(config.etcd, { log });
   opened.defer(() => discovery.close());
@@ -64,7 +67,7 @@ export async function connectRuntime(config: RuntimeConfig, deps: RuntimeDeps): 
   opened.defer(() => listener.close());
 
   const closers = opened.move();
-  const parts = { config: config.requestPlane, discovery, client, listener, metricsOf: servedRequestMetrics(deps.metrics), log };
+  const parts = { config: config.requestPlane, discovery, client, listener, metricsOf: servedRequestMetrics(deps.metrics), log, tracer };
   let closed: Promise<void> | undefined;
   return {
     discovery,

@@ -86,12 +86,13 @@ export async function createFrontend(config: FrontendConfig, deps: ServiceDeps):
 
 function serverDepsOf(
   config: FrontendConfig,
-  { log, metrics, service }: ServiceDeps,
+  { log, metrics, tracer, service }: ServiceDeps,
   parts: Pick<ServerDeps, "models" | "inFlight" | "directory" | "busy">,
 ): ServerDeps {
   return {
     ...parts,
     log,
+    tracer,
     metrics: frontendMetrics(metrics, config.metricsPrefix),
     registry: metrics,
     overloadStatus: config.overloadStatus,

@@ -1,6 +1,6 @@
 // An indexer of this process, with questions that tests ask of it, and a story that tests let a worker tell.
 import { type EndpointAddress, parseJson, type RouterEvent, routerEventOf } from "@mm-router/protocol";
-import { createLogger, createMetrics, parseConfig } from "@mm-router/runtime";
+import { createLogger, createMetrics, parseConfig, noTracer } from "@mm-router/runtime";
 import { expect } from "vitest";
 import { createIndexer, type Indexer, indexerFields } from "../src/index.ts";
 import type { ScriptedWorker, Servers } from "./scripted-worker.ts";
@@ -50,6 +50,7 @@ export async function startTestIndexer(
   const indexer: Indexer = await createIndexer(parseConfig(indexerFields, argv, environment), {
     log,
     metrics,
+    tracer: noTracer,
     signal,
     service,
     environment,

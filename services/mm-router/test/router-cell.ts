@@ -35,6 +35,7 @@ import {
   type Runtime,
   type RunningService,
   serviceFields,
+  noTracer,
 } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import type { EtcdServer, NatsServer } from "@mm-router/testkit/infra";
@@ -166,6 +167,7 @@ export class RouterCell implements AsyncDisposable {
     const deps = {
       log,
       metrics,
+      tracer: noTracer,
       signal: new AbortController().signal,
       service: { name: "mm-router", version: "0.1.0" },
       passThrough: [],

@@ -5,9 +5,18 @@
 //
 // I1  what cannot be decoded names nobody to answer to; everything else is answered.
 // I2  after `drain` every stream is over.
-import { AppError, type CallHome, decodeRequestEnvelope, errorItem, type RequestEnvelope, toAppError } from "@mm-router/protocol";
+import {
+  AppError,
+  type CallHome,
+  decodeRequestEnvelope,
+  type EndpointAddress,
+  errorItem,
+  type RequestEnvelope,
+  toAppError,
+} from "@mm-router/protocol";
 import { withDeadline } from "../flow/index.ts";
 import type { Logger } from "../service/index.ts";
+import type { Tracer } from "../tracing/index.ts";
 import { type Handler, StreamAborted } from "./handler.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
 import type { Headers, RequestTaker } from "./request-transport.ts";
@@ -18,9 +27,11 @@ import type { ServedRequestMetrics } from "./served-request-metrics.ts";
 const ABANDON_AFTER_MS = 2_000;
 
 export interface ServedHandlerDeps {
+  readonly address: EndpointAddress;
   readonly config: RequestPlaneConfig;
   readonly log: Logger;
   readonly metrics: ServedRequestMetrics;
+  readonly tracer: Tracer;
 }
 
 export class ServedHandler {
@@ -68,11 +79,14 @@ export class ServedHandler {
     const envelope = decodeRequestEnvelope(bytes, this.#deps.config);
     const stream = await AnswerStream.dial(envelope.control.callHome, envelope.codec, this.#deps.config);
     this.#streams.add(stream);
-    const done = this.#deps.metrics.started();
+    const { address, metrics, tracer } = this.#deps;
+    const done = metrics.started();
+    const span = tracer.begin(`${address.component}/${address.endpoint}`, headers, { request_id: envelope.control.contextId });
     try {
       stream.accept();
-      const outcome = await this.#answer(stream, envelope, headers);
+      const outcome = await this.#answer(stream, envelope, { ...headers, ...span.headers });
       done(outcome);
+      span.end(outcome);
       await stream.gone;
     } finally {
       this.#streams.delete(stream);

@@ -12,6 +12,7 @@
 // I3  An unhandled rejection or exception is logged and ends the process with 1: its state cannot be trusted.
 import { AppError, toAppError } from "@mm-router/protocol";
 import { withDeadline } from "../flow/deadline.ts";
+import { startTracer, type Tracer } from "../tracing/index.ts";
 import {
   type ConfigOf,
   decimal,
@@ -29,6 +30,8 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 import { type Health, type Readiness, type StatusServer, startStatusServer } from "./status-server.ts";
 import { z } from "zod";
 
+const collector = z.url({ protocol: /^https?$/ }).optional();
+
 /** Settings of the shell itself; every service has them. */
 export const serviceFields = {
   logLevel: field(z.string().default("info").transform(levelOf), {
@@ -43,6 +46,14 @@ export const serviceFields = {
     env: "DYN_SYSTEM_PORT",
     help: "port of /live, /health and /metrics; 0: any free one, -1: off",
   }),
+  otlpTracesEndpoint: field(collector, {
+    env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    help: "where spans of requests are posted (OTLP over HTTP, JSON), e.g. http://tempo:4318/v1/traces. Default: none are made",
+  }),
+  otlpEndpoint: field(collector, {
+    env: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    help: "the same without /v1/traces; the other one goes first",
+  }),
   shutdownDeadlineS: field(decimal(0).default(30), {
     env: "MMR_SHUTDOWN_DEADLINE_SECS",
     unit: "seconds",
@@ -55,6 +66,7 @@ export type ServiceConfig<F extends Fields> = ConfigOf<F> & ConfigOf<typeof serv
 export interface ServiceDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   /** Aborts when the process was told to stop: a start that is still running gives up. */
   readonly signal: AbortSignal;
   /** Name and version, as operators see them. */
@@ -110,6 +122,7 @@ export async function runService<F extends Fields>(
   const deps = {
     log,
     metrics: createMetrics(),
+    tracer: await startTracer(config, { name, version }),
     signal: stopSignal(log),
     service: { name, version },
     environment: process.env,
@@ -174,7 +187,7 @@ async function live<F extends Fields>(definition: ServiceDefinition<F>, config: 
     }
   }
   log.info("stopping");
-  const closing = closeAll(starting, statusServer);
+  const closing = closeAll(starting, statusServer, deps.tracer);
   await withDeadline(closing, config.shutdownDeadlineS * 1000, "the shutdown").catch((error) => {
     log.error("not closed properly", { error });
     if (toAppError(error).code !== "deadline_exceeded") exitCode = exitCode || 1;
@@ -193,10 +206,15 @@ async function untilStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 /** A start that was told to stop may still succeed: then its service is closed, too. */
-async function closeAll(starting: Promise<RunningService> | undefined, statusServer: StatusServer | undefined): Promise<void> {
+async function closeAll(
+  starting: Promise<RunningService> | undefined,
+  statusServer: StatusServer | undefined,
+  tracer: Tracer,
+): Promise<void> {
   const service = await starting?.catch(() => undefined); // why it failed was logged
   await service?.close();
   await statusServer?.close();
+  await tracer.close();
 }
 
 function stopSignal(log: Logger): AbortSignal {

@@ -40,9 +40,9 @@ await runService({
   version: "0.1.0",
   argv: process.argv.slice(2),
   fields,
-  async create(config, { log, metrics, service }) {
+  async create(config, { log, metrics, tracer, service }) {
     log.warn("simulated worker: answers are made up, no model is run");
-    const runtime = await connectRuntime(runtimeConfigOf(config, service), { log, metrics });
+    const runtime = await connectRuntime(runtimeConfigOf(config, service), { log, metrics, tracer });
     const worker = await startSimulatedWorker(runtime, {
       address: addressOf(config),
       model: config.model,

@@ -23,8 +23,8 @@ export async function answerEmbeddings(exchange: Exchange, deps: AnswerDeps): Pr
   const hints = requestHints(exchange.request.headers, {}, deps.hints);
   const { body, tokens } = await embeddingCall(request, workers, deps.requestLimits);
   exchange.observer.dispatched(tokens);
-  const { contextId, signal } = exchange;
-  const stream = await workers.dispatch({ contextId, body, signal, metadata: hints.metadata }, hints);
+  const { contextId, signal, span } = exchange;
+  const stream = await workers.dispatch({ contextId, body, signal, metadata: hints.metadata, headers: span.headers }, hints);
   const items: Vectors[] = [];
   const answer = { add: (vectors: Vectors) => items.push(vectors), annotation: () => {}, flush: async () => {} };
   await learning(workers, stream, relay(stream, new EmbeddingReader(), answer));

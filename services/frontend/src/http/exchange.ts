@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AppError, stringifyJson } from "@mm-router/protocol";
+import type { Span } from "@mm-router/runtime";
 import type { RequestObserver } from "../metrics.ts";
 import { contextIdOf } from "../preprocess/request-hints.ts";
 import { errorBody, type ErrorBodyFacts } from "./error-response.ts";
@@ -16,10 +17,18 @@ const retryAfterS = "1";
 /** One for all: an error with its stack costs as much as ten tokens, and nobody sees this one. */
 const complete = new AppError("client_closed", "the answer is complete");
 
+export interface ExchangeParts {
+  readonly observer: RequestObserver;
+  readonly span: Span;
+  /** How long a client may take nothing of its answer. */
+  readonly stallMs: number;
+}
+
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly observer: RequestObserver;
+  readonly span: Span;
   /** Names the request on its way to the worker and in the answer's id. */
   readonly contextId: string;
   /** `x-request-id` of the answer: the client's own, else the context id. */
@@ -29,12 +38,12 @@ export class Exchange {
   readonly #abort = new AbortController();
   readonly #stallMs: number;
 
-  /** @param stallMs how long a client may take nothing of its answer */
-  constructor(request: IncomingMessage, response: ServerResponse, observer: RequestObserver, stallMs: number) {
+  constructor(request: IncomingMessage, response: ServerResponse, { observer, span, stallMs }: ExchangeParts) {
     this.#stallMs = stallMs;
     this.request = request;
     this.response = response;
     this.observer = observer;
+    this.span = span;
     this.contextId = contextIdOf(request.headers);
     this.requestId = requestIdOf(request) ?? this.contextId;
     response.once("close", () => {

@@ -7,7 +7,7 @@
 //
 // I1  Nothing thrown leaves a client waiting, and nothing of a bug's text reaches it.
 import { type AppError, toAppError } from "@mm-router/protocol";
-import type { Logger } from "@mm-router/runtime";
+import type { Logger, Tracer } from "@mm-router/runtime";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type FrontendMetrics, type InferenceEndpoint, RequestObserver } from "../metrics.ts";
 import type { ModelSet } from "../models/model-set.ts";
@@ -19,6 +19,7 @@ import type { InFlight } from "./in-flight.ts";
 export interface InferenceDeps {
   readonly log: Logger;
   readonly metrics: FrontendMetrics;
+  readonly tracer: Tracer;
   readonly models: ModelSet;
   readonly inFlight: InFlight;
   /** Status of an overload (`DYN_HTTP_OVERLOAD_STATUS_CODE`). */
@@ -44,7 +45,9 @@ export async function serveInference(
   route: InferenceRoute,
   deps: InferenceDeps,
 ): Promise<void> {
-  const exchange = new Exchange(request, response, new RequestObserver(deps.metrics, route.endpoint), deps.stallMs);
+  const observer = new RequestObserver(deps.metrics, route.endpoint);
+  const span = deps.tracer.begin(`${request.method} ${route.endpoint}`, traceHeaders(request));
+  const exchange = new Exchange(request, response, { observer, span, stallMs: deps.stallMs });
   const done = deps.inFlight.begin();
   let failure: AppError | undefined;
   try {
@@ -58,8 +61,19 @@ export async function serveInference(
   const { clientLeft } = exchange;
   exchange.end();
   exchange.observer.end({ errorType: clientLeft ? "cancelled" : failure === undefined ? "" : errorTypeLabel(failure), clientLeft });
+  span.set({ request_id: exchange.contextId, model: exchange.observer.model, "http.response.status_code": response.statusCode });
+  span.end(failure);
   logRequest(exchange, failure, clientLeft, deps.log);
   done();
+}
+
+/** Of W3C; any other header is nobody's business here. */
+function traceHeaders({ headers }: IncomingMessage): Record<string, string> {
+  const { traceparent, tracestate } = headers;
+  return {
+    ...(typeof traceparent === "string" && { traceparent }),
+    ...(typeof tracestate === "string" && { tracestate }),
+  };
 }
 
 function isOpen({ kind, opens }: InferenceRoute, models: ModelSet): boolean {

@@ -65,9 +65,9 @@ export async function answerTextAs(
 }
 
 async function dispatchText({ request, workers, hints }: TextRequest, exchange: Exchange, settings: StreamSettings): Promise<Tell> {
-  const { contextId, signal, observer } = exchange;
+  const { contextId, signal, observer, span } = exchange;
   observer.dispatched(0);
-  const call = { contextId, body: textRequestBody(request), signal, metadata: hints.metadata };
+  const call = { contextId, body: textRequestBody(request), signal, metadata: hints.metadata, headers: span.headers };
   // A Text worker chooses ranks and reads hints itself, and takes a pinned request unchecked.
   const taken = await workers.dispatch(call, { ...anyWorker, session: hints.session });
   const peeks = request.members.stream === true && settings.earlyErrorMs > 0;

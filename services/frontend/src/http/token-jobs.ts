@@ -62,12 +62,12 @@ export async function dispatchPrompts(request: TokenRequest, exchange: Exchange)
 }
 
 /** Sends a job's prompt to a worker. @throws AppError when it is not taken */
-export async function sendPrompt(request: TokenRequest, job: TokenJob, { signal }: Exchange): Promise<ResponseStream> {
+export async function sendPrompt(request: TokenRequest, job: TokenJob, { signal, span }: Exchange): Promise<ResponseStream> {
   const { workers, hints } = request;
   const { contextId, prompt } = job;
   const callFor = (dpRank: number | undefined) => {
     const body = tokenRequestBody({ ...request, hints: { ...hints, dpRank } }, prompt);
-    return { contextId, body, signal, metadata: hints.metadata };
+    return { contextId, body, signal, metadata: hints.metadata, headers: span.headers };
   };
   const { tokenIds, media } = prompt;
   const blocks = { tokenIds, hasMedia: media !== undefined, cacheSalt: hints.cacheSalt };

@@ -1,6 +1,15 @@
 // A frontend in this process over real NATS and etcd, with workers of our runtime.
 import { randomUUID } from "node:crypto";
-import { connectRuntime, createLogger, createMetrics, parseConfig, type Runtime, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";
+import {
+  connectRuntime,
+  createLogger,
+  createMetrics,
+  parseConfig,
+  type Runtime,
+  runtimeConfigOf,
+  runtimeFields,
+  noTracer,
+} from "@mm-router/runtime";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
 import { createFrontend, type Frontend, frontendFields } from "../../src/index.ts";
 
@@ -34,6 +43,7 @@ export class Stack implements AsyncDisposable {
     });
     const frontend = await createFrontend(config, {
       ...this.#deps(),
+      tracer: noTracer,
       signal: new AbortController().signal,
       service,
       passThrough: [],

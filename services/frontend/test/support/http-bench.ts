@@ -10,6 +10,7 @@ import {
   MemoryStore,
   type ResponseStream,
   systemClock,
+  noTracer,
 } from "@mm-router/runtime";
 import { vi } from "vitest";
 import { InFlight } from "../../src/http/in-flight.ts";
@@ -53,6 +54,7 @@ export class HttpBench {
         inFlight: this.inFlight,
         directory: new InstanceDirectory(this.#discovery),
         log,
+        tracer: noTracer,
         metrics: frontendMetrics(this.metrics, "dynamo_frontend"),
         registry: this.metrics,
         overloadStatus: 529,

@@ -1,0 +1,2 @@
+export * from "./start-tracer.ts";
+export * from "./tracer.ts";
