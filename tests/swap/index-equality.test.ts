@@ -54,9 +54,11 @@ for (const cell of cells.filter(({ isShort }) => isLong || isShort)) {
         const worker = await stack.worker({ engine: { SIM_BLOCKS: `${blocks}`, SIM_EVENT_LOG: engineLog }, events });
         const indexer = await stack.indexer(worker.component);
         await load(worker);
-        const difference = async () => differing(engineHolds(engineLog), await heldBy(indexer.url));
+        const engine = new EngineLog(engineLog);
+        engine.holds();
+        const difference = async () => differing(engine.holds(), await heldBy(indexer.url));
         await expect.poll(difference, { timeout: 10_000, interval: 100 }).toEqual({ missing: [], extra: [] });
-        expect(engineHolds(engineLog).size).toBeGreaterThan(blocks / 2);
+        expect(engine.holds().size).toBeGreaterThan(blocks / 2);
         if (events === "core") await expectSameBlocks(stack, indexer, [worker]);
       });
 
@@ -78,17 +80,32 @@ for (const cell of cells.filter(({ isShort }) => isLong || isShort)) {
   );
 }
 
-/** Engine hashes of the full blocks that an engine holds, by its own log: of others no worker tells. */
-function engineHolds(path: string): ReadonlySet<bigint> {
-  const held = new Set<bigint>();
-  const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
-  for (const line of lines) {
-    const { data } = parseJson(line) as unknown as { data: EngineEvent };
-    if (data.type === "stored")
-      for (const { block_hash, tokens } of data.blocks) if (tokens.length === blockSize) held.add(u64FromI64(BigInt(block_hash)));
-    if (data.type === "removed") for (const hash of data.block_hashes) held.delete(u64FromI64(BigInt(hash)));
+/** What an engine holds, by its own log: read on from where it was read to, since the log of thousands of requests is long. */
+class EngineLog {
+  readonly #path: string;
+  readonly #held = new Set<bigint>();
+  #read = 0;
+
+  constructor(path: string) {
+    this.#path = path;
   }
-  return held;
+
+  /** Engine hashes of full blocks: of others no worker tells. */
+  holds(): ReadonlySet<bigint> {
+    const text = existsSync(this.#path) ? readFileSync(this.#path, "latin1") : "";
+    const end = text.lastIndexOf("\n") + 1;
+    for (const line of text.slice(this.#read, end).split("\n"))
+      if (line !== "") this.#take(parseJson(line) as unknown as { data: EngineEvent });
+    this.#read = end;
+    return this.#held;
+  }
+
+  #take({ data }: { data: EngineEvent }): void {
+    if (data.type === "stored") {
+      for (const { block_hash, tokens } of data.blocks) if (tokens.length === blockSize) this.#held.add(u64FromI64(BigInt(block_hash)));
+    }
+    if (data.type === "removed") for (const hash of data.block_hashes) this.#held.delete(u64FromI64(BigInt(hash)));
+  }
 }
 
 type EngineEvent =
