@@ -5,8 +5,6 @@ import { idOf, workerOfRelease } from "../testing.ts";
 import type { Worker } from "../workers/worker.ts";
 import type { RoutedPrompt } from "./routed-prompt.ts";
 import { type PlanGroup, RoutingPlan } from "./routing-plan.ts";
-import type { DegradeReason } from "./degrade.ts";
-import type { Watched } from "./sentinel.ts";
 
 const prompt: RoutedPrompt = { islTokens: 8, blockHashes: new BigUint64Array([1n, 2n]), quality: { kind: "exact" } };
 const refusal = new AppError("image_forbidden", "no", { status: 400 });
@@ -130,32 +128,6 @@ describe("RoutingPlan", () => {
     expect(chosen([])?.worker).toBe(workers[1]);
     expect(chosen([workers[1]!])?.worker).not.toBe(workers[1]);
     expect(() => chosen(workers)).toThrow(expect.objectContaining({ code: "overloaded" }));
-  });
-
-  it("has a predicted prompt looked at wherever the index told, also when there was nothing to ask about", () => {
-    const predicted = BigUint64Array.of(1n, 2n);
-    const watched = (degraded: readonly DegradeReason[]) => {
-      const calls: string[] = [];
-      const sentinel = {
-        sent: () => {},
-        watch: ({ overlapBlocks }: Watched) => {
-          calls.push(`from block ${overlapBlocks}`);
-          return (tokensCame: boolean) => void calls.push(tokensCame ? "tokens came" : "no tokens");
-        },
-      };
-      const scheduler = new LocalScheduler({ blockSize: 4, config: {}, now: () => 0, random: () => 0 });
-      const group = { workers, prompt: { ...prompt, blockHashes: new BigUint64Array(), predicted }, overlap: [], index: { degraded } };
-      const { booking } = new RoutingPlan(
-        [group],
-        { routing: {}, override: undefined },
-        { scheduler, sentinel, available: () => workers },
-      ).choose(new Set())!;
-      booking.prefillDone();
-      booking.free();
-      return calls;
-    };
-    expect(watched([])).toEqual(["from block 0", "tokens came"]);
-    expect(watched(["index-late"])).toEqual([]);
   });
 
   it("has nobody without workers", () => {

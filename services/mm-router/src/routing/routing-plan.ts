@@ -91,7 +91,10 @@ export class RoutingPlan {
     if (sentinel === undefined) return booking;
     const { predicted, predictAs } = prompt;
     sentinel.sent(predicted ?? prompt.blockHashes);
-    if (predicted === undefined || index === undefined || index.degraded.length > 0) return booking; // what the rank holds is not known
+    // A worker that is not believed and whose text has no whole block is asked for nothing, and looked at all the same.
+    const isAsked = index?.tookMs !== undefined || prompt.blockHashes.length === 0;
+    const isTold = isAsked && index?.degraded.length === 0; // else what the rank holds is not known
+    if (predicted === undefined || !isTold) return booking;
     const ended = sentinel.watch({ worker, rank: booking.worker, predicted, overlapBlocks: booking.overlapBlocks, predictAs });
     return ended === undefined ? booking : endingWith(booking, ended);
   }
