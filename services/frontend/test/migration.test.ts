@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { goldenCards } from "./replay/golden-models.ts";
 import { Stack } from "./replay/stack.ts";
 
-const kills = Number(process.env["MMR_TEST_KILLS"] ?? 6);
+const kills = Number(process.env["MMR_TEST_KILLS"] ?? 4);
 const workersWanted = 3;
 const answerTokens = 60;
 const script = join(import.meta.dirname, "support", "counting-worker.ts");
