@@ -8,6 +8,7 @@
 //
 // Needs are met while the file is collected, before any time limit of a test or hook runs.
 import { describe, it } from "vitest";
+import { ensureClients } from "./client-venv.ts";
 import { type Release, releasesUnderTest } from "./dynamo-release.ts";
 import { ensureRelease } from "./dynamo-venv.ts";
 import { binaries } from "./infra.ts";
@@ -22,6 +23,11 @@ export const real = {
     binaries().catch((error: unknown) => {
       throw new Missing("nats-server and etcd are not here", error instanceof Error ? error.message : String(error), error);
     }),
+  /** NATS, etcd and the official Python clients. */
+  clients: async (): Promise<unknown> => {
+    await real.infra();
+    return ensureClients((line) => console.info(`testkit: ${line}`));
+  },
   /** NATS, etcd and the wheels of a release. */
   release:
     (release: Release): Need =>
