@@ -5,11 +5,13 @@ import { AppError } from "@mm-router/protocol";
 
 const triesMax = 50;
 
-/** A port that was free a moment ago. The kernel hands them out in turn, so a second taker within seconds is unlikely. */
-export async function freePort(): Promise<number> {
-  const port = await listenOnce(0);
-  if (port === undefined) throw new AppError("configuration", "the system has no free port");
-  return port;
+/** Below 32768, where Linux takes ports for outgoing connections: one of those may be anybody's before the child listens on it. */
+const lowestPort = 15_000;
+const highestPort = 32_767;
+
+/** A port that was free a moment ago. @throws AppError `configuration` when none was found */
+export function freePort(): Promise<number> {
+  return freePortBetween(lowestPort, highestPort);
 }
 
 /**

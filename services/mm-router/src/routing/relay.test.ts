@@ -72,6 +72,13 @@ describe("relay", () => {
     await expect(relayed(streamOf([], new AppError("client_closed", "left")))).rejects.toMatchObject({ code: "client_closed" });
   });
 
+  it("names the worker's error as the end, also when the caller left at it", async () => {
+    const left = new AppError("client_closed", "the request was cancelled");
+    const failing = [errorFrame({ Backend: "InvalidArgument" }, "ValueError: no such image")];
+    const { end } = await relayed(streamOf([failing], left));
+    expect(end).toMatchObject({ kind: "failed", error: { code: "invalid_request" } });
+  });
+
   it("passes other events through", async () => {
     const { sink, end } = await relayed(streamOf([[frameOf({ event: "my_event", comment: ['{"a":1}'] })]]));
     expect(sink.items).toEqual([{ event: "my_event", comment: ['{"a":1}'] }]);

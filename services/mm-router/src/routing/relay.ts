@@ -38,6 +38,7 @@ export async function relay(stream: ResponseStream, sink: ResponseSink, options:
   try {
     for await (const frames of stream) await passOn(frames, sink, options, progress);
   } catch (error) {
+    if (progress.failure !== undefined) return { kind: "failed", error: progress.failure }; // many clients leave at an error
     if (!(error instanceof AppError) || error.code === "client_closed") throw error;
     return { kind: "lost", error, afterItems: progress.items > 0 };
   }
