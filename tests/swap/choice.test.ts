@@ -16,7 +16,7 @@ import {
 } from "@mm-router/kv";
 import { decodeCardEntry, type InstanceId, type WorkerKey } from "@mm-router/protocol";
 import { type DynamoMocker, etcdEntries, type Release } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { describeProof } from "@mm-router/testkit/requires";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { queryIndex } from "./harness/index-query.ts";
@@ -60,7 +60,7 @@ let own = 100_000;
 const tokensOf = (each: Prompt): number[] => [...family(each.family, each.shared), ...Array.from({ length: each.own }, () => own++)];
 
 for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) {
-  await describeRelease(`choices of a live KvRouter of ${release}`, release, () => {
+  await describeProof(`choices of a live KvRouter of ${release}`, release, () => {
     let stack: IndexStack;
     let workers: DynamoMocker[];
     let indexer: StackIndexer;

@@ -4,7 +4,7 @@
 //
 //   MMR_TEST_KILLS=51 npm test -- --project swap tests/swap/index-kills.test.ts        the long form; 6 kills otherwise
 import { newestRelease } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
 import type { Target } from "./harness/our-client.ts";
@@ -14,7 +14,7 @@ const kills = Number(process.env.MMR_TEST_KILLS ?? 6);
 const equalWithinMs = 5_000;
 const snapshots = { MMR_SNAPSHOT_INTERVAL_SECS: "0.3" };
 
-await describeRelease(`kill -9 under KV events of Dynamo ${newestRelease}`, newestRelease, () => {
+await describeProof(`kill -9 under KV events of Dynamo ${newestRelease}`, newestRelease, () => {
   describe.each(["nats", "zmq"] as const)("over %s", (eventPlane) => {
     let stack: IndexStack;
     let worker: Target;

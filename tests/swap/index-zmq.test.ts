@@ -1,6 +1,6 @@
 // What workers of ≥ 1.4 do when nobody sets DYN_EVENT_PLANE: they publish over ZMQ. Two indexers of ours bridge them into one log.
 import { etcdEntries, type Release } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
 import { logOf } from "./harness/log-view.ts";
@@ -11,7 +11,7 @@ for (const [release, requestPlane] of [
   ["1.4.2", "nats"],
   ["1.6.1", "tcp"],
 ] as const satisfies readonly (readonly [Release, string])[]) {
-  await describeRelease(`KV events of Dynamo ${release} over ZMQ, requests over ${requestPlane}`, release, () => {
+  await describeProof(`KV events of Dynamo ${release} over ZMQ, requests over ${requestPlane}`, release, () => {
     let stack: IndexStack;
     beforeAll(async () => {
       stack = await startIndexStack({ release, requestPlane, eventPlane: "unset" });

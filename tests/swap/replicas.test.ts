@@ -12,7 +12,7 @@ import {
   startOurRouter,
   waitFor,
 } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type IndexStack, startIndexStack } from "./harness/index-stack.ts";
 import { callInstance } from "./harness/our-client.ts";
@@ -33,7 +33,7 @@ for (const [release, requestPlane] of [
   ["1.0.2", "tcp"],
   ["1.6.1", "nats"],
 ] as const satisfies readonly (readonly [Release, string])[]) {
-  await describeRelease(`routers beside a real router of ${release}`, release, () => {
+  await describeProof(`routers beside a real router of ${release}`, release, () => {
     let stack: IndexStack;
     let workers: DynamoWorker[];
     let ours: [OurService, OurService];

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { decodeExplanation, explainEndpoint, type Explanation } from "@mm-router/mm-router";
 import { readTextModel } from "@mm-router/frontend";
 import { dataUrl, type DynamoWorker, metricOf, modelDir, type OurService, publicModel, solidPng, startOurRouter } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Message } from "./harness/conversations.ts";
 import { requestOf, usageOf } from "./harness/image-proof.ts";
@@ -20,7 +20,7 @@ const model = modelDir({ modelType: "qwen2_vl" });
 const large = 336;
 const small = 224;
 
-await describeRelease("the sentinel before a real worker of 1.6.1", "1.6.1", () => {
+await describeProof("the sentinel before a real worker of 1.6.1", "1.6.1", () => {
   let stack: IndexStack;
   let worker: DynamoWorker;
   const started = new AsyncDisposableStack();
