@@ -3,7 +3,7 @@
 // all the time, so that it is killed while it writes one, and starts from whatever is there.
 //
 //   MMR_TEST_KILLS=51 npm test -- --project swap tests/swap/index-kills.test.ts        the long form; 6 kills otherwise
-import { newestRelease } from "@mm-router/testkit";
+import { newestRelease, waitFor } from "@mm-router/testkit";
 import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
@@ -33,6 +33,7 @@ await describeProof(`kill -9 under KV events of Dynamo ${newestRelease}`, newest
         const kill = [killIndexer, killNats, killBoth][round % 3]!;
         const load = startTokenLoad(stack, worker);
         await load.answered(5);
+        if (starts === 0 && kill !== killNats) await untilSnapshot(indexer);
         await kill(() => load.answered(5));
         await load.stop();
         const upAt = performance.now();
@@ -72,4 +73,12 @@ await describeProof(`kill -9 under KV events of Dynamo ${newestRelease}`, newest
 async function isFromSnapshot({ url }: StackIndexer): Promise<boolean> {
   const metrics = await (await fetch(`${url}/metrics`)).text();
   return metrics.includes('mm_router_indexer_snapshots_total{outcome="restored"} 1');
+}
+
+/** The next start has one to begin with. */
+async function untilSnapshot({ url }: StackIndexer): Promise<void> {
+  await waitFor({ what: "a snapshot", deadlineMs: 10_000 }, async () => {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    return metrics.includes('mm_router_indexer_snapshots_total{outcome="written"}') || undefined;
+  });
 }
