@@ -5,7 +5,6 @@ import { decodeEnvelope } from "@mm-router/protocol";
 import {
   captureStreamName,
   CoreSource,
-  createLogger,
   ensureCaptureStream,
   EventPublisher,
   type EventSource,
@@ -14,28 +13,23 @@ import {
   kvEventSubjects,
   SharedNats,
 } from "@mm-router/runtime";
-import { type NatsServer, startNats } from "@mm-router/testkit/infra";
+import { startNats } from "@mm-router/testkit/infra";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { log, type NatsCell, startNatsCell, stopNatsCell } from "./nats-cell.ts";
 
-const log = createLogger({ service: "test", level: "error", destination: () => {} });
 const limits = { bytesMax: 16 * 1024 * 1024, ageMaxS: 600 };
 const checkIntervalMs = 200;
 
-let server: NatsServer;
-let shared: SharedNats;
+let cell: NatsCell;
 let nats: NatsConnection;
 
 beforeAll(async () => {
-  server = await startNats();
-  shared = new SharedNats({ servers: server.url }, { name: "test", deadlineMs: 10_000 }, log);
-  nats = await shared.connection();
+  cell = await startNatsCell();
+  nats = cell.nats;
 });
 
-afterAll(async () => {
-  await shared?.close();
-  await server?.stop();
-});
+afterAll(() => stopNatsCell(cell));
 
 /** Draws from a source and remembers; `until` resolves as soon as what was drawn satisfies it. */
 class Drain {

@@ -1,27 +1,21 @@
 // Snapshots in a real object store: whole or not at all, the last one counts, nothing is left behind.
 import { randomUUID } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { createLogger, SharedNats, SnapshotStore } from "@mm-router/runtime";
-import { type NatsServer, startNats } from "@mm-router/testkit/infra";
+import { SnapshotStore } from "@mm-router/runtime";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { type NatsCell, startNatsCell, stopNatsCell } from "./nats-cell.ts";
 
 const limits = { bytesMax: 16 * 1024 * 1024, ageMaxS: 600 };
-const log = createLogger({ service: "test", level: "error", destination: () => {} });
-let server: NatsServer;
-let shared: SharedNats;
+let cell: NatsCell;
 let nats: NatsConnection;
 
 beforeAll(async () => {
-  server = await startNats();
-  shared = new SharedNats({ servers: server.url }, { name: "test", deadlineMs: 10_000 }, log);
-  nats = await shared.connection();
+  cell = await startNatsCell();
+  nats = cell.nats;
 });
 
-afterAll(async () => {
-  await shared?.close();
-  await server?.stop();
-});
+afterAll(() => stopNatsCell(cell));
 
 async function freshStore() {
   const where = { namespace: `t.${randomUUID().slice(0, 8)}`, component: "backend" };

@@ -2,39 +2,24 @@
 import { randomUUID } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { encodeZmqFrames, type U64 } from "@mm-router/protocol";
-import {
-  bridgeSubject,
-  captureStreamName,
-  capturePublisher,
-  createLogger,
-  ensureCaptureStream,
-  JetStreamSource,
-  SharedNats,
-  ZmqBridge,
-} from "@mm-router/runtime";
-import { type NatsServer, startNats } from "@mm-router/testkit/infra";
+import { bridgeSubject, captureStreamName, capturePublisher, ensureCaptureStream, JetStreamSource, ZmqBridge } from "@mm-router/runtime";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Publisher } from "zeromq";
+import { log, type NatsCell, startNatsCell, stopNatsCell } from "./nats-cell.ts";
 
-const log = createLogger({ service: "test", level: "error", destination: () => {} });
 const limits = { bytesMax: 16 * 1024 * 1024, ageMaxS: 600 };
 const publisherId = 77n;
 
-let server: NatsServer;
-let shared: SharedNats;
+let cell: NatsCell;
 let nats: NatsConnection;
 
 beforeAll(async () => {
-  server = await startNats();
-  shared = new SharedNats({ servers: server.url }, { name: "test", deadlineMs: 10_000 }, log);
-  nats = await shared.connection();
+  cell = await startNatsCell();
+  nats = cell.nats;
 });
 
-afterAll(async () => {
-  await shared?.close();
-  await server?.stop();
-});
+afterAll(() => stopNatsCell(cell));
 
 /** A socket as a worker's publisher has it. */
 class ScriptedPublisher implements AsyncDisposable {
@@ -180,9 +165,9 @@ it("keeps what it hears while the server is away", async () => {
   await using bridged = bridgeTo(where);
   bridged.bridge.follow(publisherId, publisher.endpoint);
   await bridged.bridge.connected();
-  await server.kill();
+  await cell.server.kill();
   await publisher.publish("a", "b", "c");
-  await server.restart();
+  await cell.server.restart();
   await expect.poll(stored, { ...reached, timeout: 20_000 }).toBe(3);
   expect(bridged.lost).toEqual([publisherId]);
 });
