@@ -16,15 +16,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { stringifyJson } from "@mm-router/protocol";
-import {
-  connectRuntime,
-  createLogger,
-  createMetrics,
-  type EndpointClient,
-  parseConfig,
-  runtimeConfigOf,
-  runtimeFields,
-} from "@mm-router/runtime";
+import type { EndpointClient } from "@mm-router/runtime";
 import { load } from "./support/load.ts";
 import { type Picture, pictures } from "./support/pictures.ts";
 import { cpuMsOf, quantile, residentMibOf } from "./support/process-cost.ts";
@@ -48,10 +40,7 @@ const imagesAt = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 await using stack = await benchStack("tcp", { DYN_MM_ALLOW_INTERNAL: "1", MMR_IMAGE_FRESH_MS: "600000" });
 const { modelFolder } = stack;
 await stack.script("fast-worker", namespace, "trtllm", modelFolder, "bench__internal", 1);
-const runtime = await connectRuntime(runtimeConfigOf(parseConfig(runtimeFields, [], stack.environment), { name: "bench", version: "0" }), {
-  log: createLogger({ service: "bench", level: "warn" }),
-  metrics: createMetrics({ processMetrics: false }),
-});
+const runtime = await stack.connect();
 const workers = runtime.endpoint({ namespace, component: "trtllm", endpoint: "generate" }).client();
 await until("the worker", () => workers.instances.list().length === 1);
 const worker = workers.instances.list()[0]!.instanceId;
@@ -62,7 +51,6 @@ const canaryWorker = workers.instances.list().find(({ instanceId }) => instanceI
 const rows: Record<string, string | number>[] = [];
 for (const mode of modes) await measure(mode);
 console.table(rows);
-await runtime.close();
 server.close();
 
 /** A router of its own per mode: nothing is known of what the mode before downloaded. */

@@ -22,17 +22,7 @@ import {
   instanceKey,
   routerEventFor,
 } from "@mm-router/protocol";
-import {
-  type Child,
-  connectRuntime,
-  createLogger,
-  createMetrics,
-  freePort,
-  parseConfig,
-  runtimeConfigOf,
-  runtimeFields,
-  startChild,
-} from "@mm-router/runtime";
+import { type Child, freePort, startChild } from "@mm-router/runtime";
 import { projectRoot } from "@mm-router/testkit";
 import { cpuMsOf, peakMibOf } from "./support/process-cost.ts";
 import { benchStack, until } from "./support/stack.ts";
@@ -46,11 +36,7 @@ const dialect = dialectOf("1.6.1");
 const address = { namespace: "bench", component: "backend", endpoint: "generate" };
 
 await using stack = await benchStack("nats");
-const config = parseConfig(runtimeFields, [], stack.environment);
-const runtime = await connectRuntime(runtimeConfigOf(config, { name: "bench", version: "0" }), {
-  log: createLogger({ service: "bench", level: "warn" }),
-  metrics: createMetrics({ processMetrics: false }),
-});
+const runtime = await stack.connect();
 const nats = await runtime.nats();
 const workerIds = Array.from({ length: workers }, (_, i) => ((1n << 62n) + BigInt(i)) as InstanceId);
 for (const instanceId of workerIds) {
@@ -72,7 +58,6 @@ rows.push(await restart("snapshot and later events", 600));
 rows.push(await restart("log alone", 0));
 console.table(rows);
 await kill(indexer);
-await runtime.close();
 
 /** Resolves with the end of a snapshot after something happened. */
 async function nextSnapshot(): Promise<void> {

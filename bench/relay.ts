@@ -9,7 +9,6 @@
 // come, 8 at once. Goal: ≤ 2 × its floor.
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
-import { connectRuntime, createLogger, createMetrics, parseConfig, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";
 import { freePort } from "@mm-router/cli/infra";
 import { load } from "./support/load.ts";
 import { cpuMsOf } from "./support/process-cost.ts";
@@ -50,11 +49,7 @@ const router = stack.mmr(
   "32",
 );
 
-const config = parseConfig(runtimeFields, [], stack.environment);
-const runtime = await connectRuntime(runtimeConfigOf(config, { name: "bench", version: "0" }), {
-  log: createLogger({ service: "bench", level: "warn" }),
-  metrics: createMetrics({ processMetrics: false }),
-});
+const runtime = await stack.connect();
 const viaRouter = runtime.endpoint({ namespace, component: "mm_router", endpoint: "generate" }).client();
 const body = Buffer.from(
   JSON.stringify({
@@ -113,4 +108,3 @@ console.table(
     };
   }),
 );
-await runtime.close();

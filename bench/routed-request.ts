@@ -7,15 +7,7 @@
 // knows nothing of them (bare-router.ts), in the same rounds: the machine's mood is in both.
 // Goals: ≤ 0.5 ms (140 tokens), ≤ 0.8 ms (2 000 tokens), 16 at once; upstream's Python router took 1.1 and 2.6 ms (spec: peer.md §10).
 import { randomUUID } from "node:crypto";
-import {
-  connectRuntime,
-  createLogger,
-  createMetrics,
-  type EndpointClient,
-  parseConfig,
-  runtimeConfigOf,
-  runtimeFields,
-} from "@mm-router/runtime";
+import type { EndpointClient } from "@mm-router/runtime";
 import { startBareRouter } from "./support/bare-load.ts";
 import { load } from "./support/load.ts";
 import { cpuMsOf, quantile, residentMibOf } from "./support/process-cost.ts";
@@ -30,11 +22,7 @@ const { modelFolder } = stack;
 for (let worker = 0; worker < 2; worker++) await stack.script("fast-worker", namespace, "trtllm", modelFolder, "bench__internal", 1);
 stack.mmr("indexer", "--namespace", namespace, "--component", "trtllm", "--block-size", "32", "--http-port", "0");
 
-const config = parseConfig(runtimeFields, [], stack.environment);
-const runtime = await connectRuntime(runtimeConfigOf(config, { name: "bench", version: "0" }), {
-  log: createLogger({ service: "bench", level: "warn" }),
-  metrics: createMetrics({ processMetrics: false }),
-});
+const runtime = await stack.connect();
 const clientOf = (component: string, endpoint = "generate"): EndpointClient =>
   runtime.endpoint({ namespace, component, endpoint }).client();
 const viaRouter = clientOf("mm_router");
@@ -89,7 +77,6 @@ console.table(rows);
 console.log(
   `plane ${plane}; record in etcd ${Math.round(readyMs)} ms after the process was started; ${Math.round(residentMibOf(router.pid!))} MiB resident`,
 );
-await runtime.close();
 
 async function ask(client: EndpointClient, tokens: number): Promise<void> {
   const call = { contextId: randomUUID(), body: bodyOf(tokens), signal: new AbortController().signal };

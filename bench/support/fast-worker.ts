@@ -4,9 +4,10 @@
 //
 // Answers every request with TOKENS items of one token each, MS apart (default: at once), then a finish item; encoded once. A fake, for benches only.
 import { encodeCardEntry, cardKey, decodeModelCard, type ModelCard } from "@mm-router/protocol";
-import { cardFileOf, connectRuntime, createLogger, createMetrics, parseConfig, runtimeConfigOf, runtimeFields } from "@mm-router/runtime";
+import { cardFileOf } from "@mm-router/runtime";
 import { join } from "node:path";
 import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import { connectTo } from "./connection.ts";
 
 const [namespace, component, folder, displayName, tokensText, msText] = process.argv.slice(2) as [
   string,
@@ -18,11 +19,7 @@ const [namespace, component, folder, displayName, tokensText, msText] = process.
 ];
 const tokens = Number(tokensText);
 const pauseMs = Number(msText ?? 0);
-const config = parseConfig(runtimeFields, [], process.env);
-const runtime = await connectRuntime(runtimeConfigOf(config, { name: "fast-worker", version: "0" }), {
-  log: createLogger({ service: "fast-worker", level: "warn" }),
-  metrics: createMetrics({ processMetrics: false }),
-});
+const runtime = await connectTo(process.env, "fast-worker");
 const address = { namespace, component, endpoint: "generate" };
 const item = Buffer.from('{"data":{"data":{"token_ids":[9707],"index":0}},"complete_final":false}');
 const usage = `{"prompt_tokens":140,"completion_tokens":${tokens + 1},"total_tokens":${tokens + 141}}`;

@@ -1,8 +1,11 @@
 // The processes that a bench needs, as they run in production: each its own, started by its command line.
+import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { makeRunDirectory } from "@mm-router/cli/infra";
 import { AppError } from "@mm-router/protocol";
-import { type Child, describeExit, startChild } from "@mm-router/runtime";
-import { modelDir, projectRoot, startEtcd, startNats, waitFor } from "@mm-router/testkit";
+import { type Child, describeExit, type Runtime, startChild } from "@mm-router/runtime";
+import { modelDir, type Place, projectRoot, startEtcd, startNats, waitFor } from "@mm-router/testkit";
+import { connectTo } from "./connection.ts";
 
 export interface BenchStack extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>;
@@ -11,11 +14,19 @@ export interface BenchStack extends AsyncDisposable {
   script(name: string, ...args: readonly (string | number)[]): Promise<Child>;
   /** Starts `./mmr ARGS`; resolves at once. */
   mmr(...args: readonly string[]): Child;
+  /** Where the testkit starts real Dynamo processes of the stack. */
+  place(namespace: string): Place;
+  /** Ends something started elsewhere with the stack. */
+  own<T extends AsyncDisposable>(thing: T): T;
+  /** This process's own connection to them; closed with the stack. */
+  connect(): Promise<Runtime>;
 }
 
 /** NATS, etcd and a model folder; everything started through it ends with it. `more`: variables of all processes. */
 export async function benchStack(plane: "nats" | "tcp", more: Readonly<Record<string, string>> = {}): Promise<BenchStack> {
   const started = new AsyncDisposableStack();
+  const directory = makeRunDirectory(projectRoot);
+  started.defer(() => rmSync(directory, { recursive: true, force: true }));
   const nats = started.use(await startNats());
   const etcd = started.use(await startEtcd());
   const environment = {
@@ -36,7 +47,14 @@ export async function benchStack(plane: "nats" | "tcp", more: Readonly<Record<st
   return {
     environment,
     modelFolder: modelDir({ modelType: "qwen2_vl" }),
+    async connect() {
+      const runtime = await connectTo(environment);
+      started.defer(() => runtime.close());
+      return runtime;
+    },
     mmr: (...args) => start(`mmr ${args[0]}`, join(projectRoot, "mmr"), args),
+    place: (namespace) => ({ natsUrl: nats.url, etcdUrl: etcd.url, namespace, requestPlane: plane, eventPlane: "nats", directory }),
+    own: (thing) => started.use(thing),
     async script(name, ...args) {
       const ready = Promise.withResolvers<void>();
       const child = start(
