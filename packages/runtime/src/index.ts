@@ -11,3 +11,4 @@ export * from "./flow/index.ts";
 export * from "./process/index.ts";
 export * from "./shared-cache/index.ts";
 export * from "./tracing/index.ts";
+export * from "./fleet/index.ts";

@@ -1,6 +1,7 @@
 // `mmr doctor`: looks at the live system, says what is wrong and what to do. Exit code 1 when something is.
 import { AppError } from "@mm-router/protocol";
 import {
+  clusterView,
   connectDiscovery,
   connectRuntime,
   createLogger,
@@ -10,15 +11,15 @@ import {
   helpText,
   listedKeys,
   parseConfig,
+  processMetrics,
+  type ProcessMetrics,
   type RuntimeConfig,
   runtimeConfigOf,
+  sumOf,
   yesNo,
 } from "@mm-router/runtime";
 import { z } from "zod";
-import { clusterView } from "../doctor/cluster-view.ts";
-import { sumOf } from "../cluster/metrics-text.ts";
 import { placeFields } from "../cluster/place-fields.ts";
-import { processMetrics, type ProcessMetrics } from "../cluster/process-metrics.ts";
 import { diagnose, type DoctorPlace, type Finding, predictionFindings, type PredictionTally } from "../doctor/diagnosis.ts";
 import { natsFindings } from "../doctor/nats-check.ts";
 

@@ -2,26 +2,24 @@
 //
 //   discovery ─▶ who is there ─▶ mmr_metrics of each mm-router and indexer ─▶ view ─▶ table, or one JSON object a line
 import { setTimeout as sleep } from "node:timers/promises";
-import { indexQueryEndpoint } from "@mm-router/protocol";
 import {
+  type Component,
   type ConfigOf,
   connectRuntime,
   createLogger,
   createMetrics,
   decimal,
   field,
+  fleetView,
   helpText,
-  listedKeys,
+  lookAtFleet,
   parseConfig,
   type Runtime,
   runtimeConfigOf,
   yesNo,
 } from "@mm-router/runtime";
 import { placeFields } from "../cluster/place-fields.ts";
-import { processMetrics } from "../cluster/process-metrics.ts";
-import { clusterView, membersOf } from "../doctor/cluster-view.ts";
 import { watchTable } from "../watch/watch-table.ts";
-import { type Look, watchView } from "../watch/watch-view.ts";
 
 const fields = {
   ...placeFields,
@@ -57,29 +55,17 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 async function show(runtime: Runtime, config: WatchConfig, signal: AbortSignal): Promise<void> {
   const isScreen = process.stdout.isTTY && !config.once && !config.json;
-  for (let before = await look(runtime, config); ; ) {
+  const scope = {
+    namespace: (name: string) => name === config.namespace,
+    router: ({ component }: Component) => component === config.component,
+  };
+  for (let before = await lookAtFleet(runtime, scope); ; ) {
     await sleep(config.intervalS * 1000, undefined, { signal }).catch(() => {});
     if (signal.aborted) return;
-    const now = await look(runtime, config);
-    const view = watchView(before, now);
+    const now = await lookAtFleet(runtime, scope);
+    const view = fleetView(before, now);
     process.stdout.write(config.json ? `${JSON.stringify(view)}\n` : `${isScreen ? clearScreen : ""}${watchTable(view)}`);
     if (config.once) return;
     before = now;
   }
-}
-
-async function look(runtime: Runtime, { namespace, component }: WatchConfig): Promise<Look> {
-  const view = clusterView(await listedKeys(runtime.discovery, "v1/"));
-  const served = view.instances.filter(({ address }) => address.namespace === namespace && address.endpoint === indexQueryEndpoint);
-  const components = [...new Set(served.map(({ address }) => address.component))];
-  const [routers, ...indexers] = await Promise.all(
-    [component, ...components].map((each) => processMetrics(runtime, { namespace, component: each })),
-  );
-  const members = membersOf(view).filter(({ instance }) => instance.address.namespace === namespace);
-  return {
-    atMs: performance.now(),
-    routers: routers!,
-    indexers: indexers.flat(),
-    workers: new Map(members.map(({ instance, release }) => [`${instance.instanceId}`, release])),
-  };
 }

@@ -1,7 +1,7 @@
 import { stringifyJson } from "@mm-router/protocol";
+import { clusterView } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
-import { clusterView } from "./cluster-view.ts";
 import { diagnose, predictionFindings } from "./diagnosis.ts";
 import { judgeNats } from "./nats-check.ts";
 

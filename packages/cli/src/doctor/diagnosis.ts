@@ -1,6 +1,6 @@
 // The doctor's rules: what a cluster looks like → what is wrong with it and what to do. Pure.
 import { indexQueryEndpoint, stringifyJson } from "@mm-router/protocol";
-import { type ClusterView, type Member, membersOf } from "./cluster-view.ts";
+import { type ClusterView, type Member, membersOf } from "@mm-router/runtime";
 
 export interface Finding {
   readonly level: "ok" | "note" | "warning" | "error";

@@ -2,11 +2,11 @@
 //
 //   router               requests/s  running  queue  hit  available  degraded/s
 //   8328741188661731593        12.0        3      0  71%        74%         0.0
-import type { WatchView } from "./watch-view.ts";
+import type { FleetView } from "@mm-router/runtime";
 
 type Cell = string | number | null;
 
-export function watchTable({ routers, indexers, workers }: WatchView): string {
+export function watchTable({ routers, indexers, workers }: FleetView): string {
   const tables = [
     table(
       ["router", "requests/s", "running", "queue", "hit", "available", "degraded/s"],

@@ -1,22 +1,14 @@
-// What `mmr watch` shows, from two looks at the metrics of our processes. Pure.
+// The running system in rows, from two looks at the metrics of our processes: what `mmr watch` and the page show. Pure.
 //
 //   routers ─┐ counters now − counters before, per second ──▶ requests, hit rate, events
 //   indexers ┴ gauges now ─────────────────────────────────▶ blocks, load, queue, how old the knowledge is
 //
 // Members of the view are the keys of `mmr watch --json`; rates are null where nothing was counted in between.
-import { type Sample, sumOf } from "../cluster/metrics-text.ts";
-import type { ProcessMetrics } from "../cluster/process-metrics.ts";
+import type { Look } from "./fleet-look.ts";
+import { type Sample, sumOf } from "./metrics-text.ts";
+import type { ProcessMetrics } from "./process-metrics.ts";
 
-export interface Look {
-  /** ms. */
-  readonly atMs: number;
-  readonly routers: readonly ProcessMetrics[];
-  readonly indexers: readonly ProcessMetrics[];
-  /** Live workers by id, with the release that their records show. */
-  readonly workers: ReadonlyMap<string, string>;
-}
-
-export interface WatchView {
+export interface FleetView {
   readonly routers: readonly RouterRow[];
   readonly indexers: readonly IndexerRow[];
   readonly workers: readonly WorkerRow[];
@@ -55,7 +47,7 @@ export interface WorkerRow {
   readonly silent_seconds: number | null;
 }
 
-export function watchView(before: Look, now: Look): WatchView {
+export function fleetView(before: Look, now: Look): FleetView {
   const seconds = Math.max(0.001, (now.atMs - before.atMs) / 1000);
   return {
     routers: now.routers.map((router) => routerRow(router, changeSince(before.routers, router), seconds)),

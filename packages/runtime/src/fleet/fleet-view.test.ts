@@ -1,8 +1,8 @@
 import type { InstanceId } from "@mm-router/protocol";
 import { describe, expect, it } from "vitest";
-import { samplesOf } from "../cluster/metrics-text.ts";
-import { watchTable } from "./watch-table.ts";
-import { type Look, watchView } from "./watch-view.ts";
+import type { Look } from "./fleet-look.ts";
+import { fleetView } from "./fleet-view.ts";
+import { samplesOf } from "./metrics-text.ts";
 
 const processOf = (id: bigint, text: string) => ({ instanceId: id as InstanceId, samples: samplesOf(text) });
 
@@ -33,8 +33,8 @@ const lookAt = (atMs: number, routers: string[], indexers: string[]): Look => ({
   workers: new Map([["71", "1.6"]]),
 });
 
-describe("watchView", () => {
-  const view = watchView(
+describe("fleetView", () => {
+  const view = fleetView(
     lookAt(1_000, [routerText(10, 1_000, 500)], [indexerText(100)]),
     lookAt(3_000, [routerText(30, 1_100, 575)], [indexerText(400)]),
   );
@@ -55,24 +55,14 @@ describe("watchView", () => {
   });
 
   it("knows no hit rate where nothing was asked, and starts a new process at 0", () => {
-    const [row] = watchView(lookAt(0, [], []), lookAt(1_000, [routerText(3, 0, 0)], [])).routers;
+    const [row] = fleetView(lookAt(0, [], []), lookAt(1_000, [routerText(3, 0, 0)], [])).routers;
     expect(row).toMatchObject({ requests_per_second: 3, hit_rate: null });
   });
 
   it("adds up what routers have running, unless they tell each other", () => {
     const requestsOf = (more: string) =>
-      watchView(lookAt(0, [], []), lookAt(1, [routerText(1, 0, 0, more), routerText(1, 0, 0, more)], [])).workers[0]?.requests;
+      fleetView(lookAt(0, [], []), lookAt(1, [routerText(1, 0, 0, more), routerText(1, 0, 0, more)], [])).workers[0]?.requests;
     expect(requestsOf("")).toBe(4);
     expect(requestsOf('mm_router_replica_events_total{outcome="applied"} 1')).toBe(2);
-  });
-
-  it("prints a table each, with – for what is not known", () => {
-    const lines = watchTable(view).split("\n");
-    expect(lines[0]).toBe("router  requests/s  running  queue  hit  available  degraded/s");
-    expect(lines[1]).toBe("1             10.0        3      0  75%        75%         0.0");
-    expect(lines.at(-2)).toBe("71         1      1.6         0              0               0            –       –");
-    expect(watchTable({ routers: [], indexers: [], workers: [] })).toBe(
-      "no mm-router answers\n\nno indexer of ours answers\n\nno worker is known\n",
-    );
   });
 });

@@ -1,4 +1,4 @@
-import { createMetrics } from "@mm-router/runtime";
+import { createMetrics } from "../service/index.ts";
 import { expect, it } from "vitest";
 import { samplesOf, sumOf } from "./metrics-text.ts";
 

@@ -1,4 +1,4 @@
-// What stands in etcd, sorted into the parts that mm-router knows: the input of the doctor's rules.
+// What stands in etcd, sorted into the parts that mm-router knows: the input of the doctor's rules, of `mmr watch` and of the page.
 import {
   type CardEntry,
   decodeCardEntry,

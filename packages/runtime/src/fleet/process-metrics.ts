@@ -1,8 +1,10 @@
 // The metrics of our running processes, asked of each over the request plane.
 import { randomUUID } from "node:crypto";
 import { AppError, decodeDataFrame, type EndpointAddress, type InstanceId } from "@mm-router/protocol";
-import { metricsEndpoint, type Runtime, withDeadline } from "@mm-router/runtime";
 import { z } from "zod";
+import { withDeadline } from "../flow/index.ts";
+import type { Runtime } from "../runtime.ts";
+import { metricsEndpoint } from "../service/index.ts";
 import { type Sample, samplesOf } from "./metrics-text.ts";
 
 export interface ProcessMetrics {
