@@ -247,7 +247,8 @@ export function dialectOf(release: string): Dialect {
 
 /**
  * The line of the release that a worker runs: nothing in its records names it, but they differ.
- * Checked against the records of all six lines (worker/mm-*.json). The first sign that fits decides.
+ * Checked against the records of all six lines (worker/mm-*.json). The first sign that fits decides. From 1.0 on a card alone is enough:
+ * its worker writes it before the instance record, and `device_type` there is optional.
  *
  * @param instance the record of its serving endpoint, where it is known already
  */
@@ -257,7 +258,7 @@ export function detectRelease(instance: Instance | undefined, card: ModelCard): 
   if ((typeof config["structural_tag"] === "object" && config["structural_tag"] !== null) || segments === 4) return "1.6";
   if (config["tool_call_arguments_format"] !== undefined) return "1.5";
   if (card.worker_type !== undefined || instance?.codec !== undefined) return "1.4";
-  if (instance?.deviceType !== undefined) return "1.2";
+  if (instance?.deviceType !== undefined || config["enable_eagle"] !== undefined) return "1.2";
   if (config["data_parallel_start_rank"] !== undefined) return "1.0";
   return "0.9";
 }

@@ -13,3 +13,4 @@ export * from "./request-plane/index.ts";
 export * from "./event-plane/index.ts";
 export * from "./llm/index.ts";
 export * from "./indexer/index.ts";
+export * from "./routing/index.ts";

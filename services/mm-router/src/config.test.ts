@@ -1,10 +1,10 @@
+import { degradeReasons } from "@mm-router/protocol";
 import { createMetrics, parseConfig } from "@mm-router/runtime";
 import { describe, expect, it } from "vitest";
 import { downstreamAddressOf, ownAddress, routerFields, schedulerConfig } from "./config.ts";
 import { imageConfigOf } from "./image-settings.ts";
 import { routerMetrics } from "./metrics.ts";
 import { imageConfigDefaults } from "./multimodal/index.ts";
-import { degradeReasons } from "./routing/degrade.ts";
 
 const parsed = (argv: string[] = [], env: Record<string, string> = {}) => parseConfig(routerFields, argv, env);
 

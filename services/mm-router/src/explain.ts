@@ -5,12 +5,12 @@
 // Served under the name `explain` beside our own endpoint, for `mmr explain`. The answer's form is ours alone: no release has one.
 // I1  Nothing is booked, forwarded or counted as a request.
 import type { RankDecision } from "@mm-router/kv";
-import { AppError, decodeAs, type WorkerKey } from "@mm-router/protocol";
+import { AppError, decodeAs, type DegradeReason, degradeReasons, type WorkerKey } from "@mm-router/protocol";
 import type { Handler } from "@mm-router/runtime";
 import { z } from "zod";
 import { lethalRequest } from "./lethal-request.ts";
 import { type ReceivedRequest, readRequest } from "./received-request.ts";
-import { type DegradeReason, degradeReasons, type Quality, qualityKinds, reasonOf } from "./routing/degrade.ts";
+import { type Quality, qualityKinds, reasonOf } from "./routing/degrade.ts";
 import type { KvRouter } from "./routing/kv-router.ts";
 import { type PlanGroup, qualityOf, type RoutingPlan } from "./routing/routing-plan.ts";
 import type { Worker } from "./workers/worker.ts";

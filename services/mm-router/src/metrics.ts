@@ -1,9 +1,9 @@
 // What this process counts. Requests, durations and streams as such are counted by the runtime (dynamo_component_*).
 import type { RankLoad, ReplicaOutcome } from "@mm-router/kv";
-import type { WorkerKey } from "@mm-router/protocol";
+import { type DegradeReason, degradeReasons, type WorkerKey } from "@mm-router/protocol";
 import type { Metrics } from "@mm-router/runtime";
 import type { ImageMetrics } from "./multimodal/index.ts";
-import { type DegradeReason, degradeReasons, type Quality, qualityKinds } from "./routing/degrade.ts";
+import { type Quality, qualityKinds } from "./routing/degrade.ts";
 import type { Sentinel } from "./routing/sentinel.ts";
 import type { Worker } from "./workers/worker.ts";
 

@@ -17,7 +17,7 @@ export type { ImageMetrics } from "./image-loader.ts";
 export { ImageModel, readImageModel } from "./image-model.ts";
 export { ImageProblem } from "./image-problem.ts";
 export { contentDigest, mmHashOf, pixelDigest } from "./mm-hash.ts";
-export { type DegradeReason, degradeReasons, exact, type Quality } from "./quality.ts";
+export { type DegradeReason, exact, type Quality } from "./quality.ts";
 
 /** Loads sharp when it is called: the service decodes in a thread of its own and need not carry those 29 MB. */
 export const decodeImage: typeof import("./image-decode.ts").decodeImage = async (bytes, limits) =>
