@@ -28,6 +28,8 @@ const cells: readonly Cell[] = [
   { release: "0.9.1", requestPlane: "nats", eventPlane: "nats", events: "jetstream", isShort: true },
   { release: "1.0.2", requestPlane: "tcp", eventPlane: "nats", events: "core" },
   { release: "1.0.2", requestPlane: "nats", eventPlane: "nats", events: "jetstream" },
+  { release: "1.2.1", requestPlane: "nats", eventPlane: "nats", events: "core" },
+  { release: "1.2.1", requestPlane: "tcp", eventPlane: "nats", events: "jetstream" },
   { release: "1.4.2", requestPlane: "nats", eventPlane: "unset", events: "core" },
   { release: "1.6.1", requestPlane: "tcp", eventPlane: "nats", events: "core" },
   { release: "1.6.1", requestPlane: "nats", eventPlane: "unset", events: "core", isShort: true },

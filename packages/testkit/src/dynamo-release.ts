@@ -42,7 +42,7 @@ const facts: Readonly<Record<Release, ReleaseFacts>> = {
     defaultComponent: "tensorrt_llm",
     standIn: { SIM_DIALECT: "s2" },
     eventArgs: coreByDefault,
-    servesIndexer: false,
+    servesIndexer: true,
     leaseTtl: 10,
   },
   "1.4.2": { defaultComponent: "backend", standIn: withUuids, eventArgs: { core: [] }, servesIndexer: true, leaseTtl: 10 },

@@ -215,7 +215,7 @@ export class ScriptedWorker implements AsyncDisposable {
     const signs: Record<string, object> = {
       "0.9": {},
       "1.0": { data_parallel_start_rank: 0 },
-      "1.2": { data_parallel_start_rank: 0 },
+      "1.2": { data_parallel_start_rank: 0, enable_eagle: false },
       "1.4": { data_parallel_start_rank: 0 },
       "1.5": { tool_call_arguments_format: "json_string" },
       "1.6": { structural_tag: {} },

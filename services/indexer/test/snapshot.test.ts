@@ -188,11 +188,11 @@ describe("where the events since the snapshot are gone", () => {
   });
 });
 
-describe("durable events that the index missed", () => {
+describe.each(["1.0.2", "1.2.1"])("durable events of %s that the index missed", (release) => {
   it("are read from the stream once more, for that rank alone", async () => {
     const address = freshAddress();
     await using snapshots = await Snapshots.of(address);
-    await using worker = await ScriptedWorker.start({ nats, etcd }, { release: "1.0.2", durable: true, address, ranks: 2 });
+    await using worker = await ScriptedWorker.start({ nats, etcd }, { release, durable: true, address, ranks: 2 });
     await leaveSnapshot(address, worker);
     await worker.remove(path(5));
     await worker.store(path(1, 2, 6));
@@ -207,7 +207,7 @@ describe("durable events that the index missed", () => {
 
   it("and are not there either: the rank's blocks are dropped, once, and later events rebuild them", async () => {
     const address = freshAddress();
-    await using worker = await ScriptedWorker.start({ nats, etcd }, { release: "1.0.2", durable: true, address, ranks: 2 });
+    await using worker = await ScriptedWorker.start({ nats, etcd }, { release, durable: true, address, ranks: 2 });
     await using indexer = await start(address);
     await story(worker);
     await worker.store(path(3), { rank: 1 });

@@ -11,7 +11,7 @@ import { callInstance } from "../harness/our-client.ts";
 import { tokensRequest } from "../harness/tokens-request.ts";
 
 export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsOf>[0]): void {
-  if (!factsOf(release).servesIndexer) return; // the flag came with 1.4
+  if (!factsOf(release).servesIndexer) return; // the flag came with 1.2
   describe("our client before a real served index", () => {
     const started = new AsyncDisposableStack();
     let realIndex: bigint;
