@@ -174,11 +174,18 @@ function eventArgs(release: Release, path: KvEventPath = defaultEventPath(releas
   return args;
 }
 
-async function untilRegistered(place: Place, started: StartedProcess, endpointPath: string, known: readonly bigint[]): Promise<bigint> {
+/** Id of the instance that a process just started registers; the process ends where it does not in time. */
+export async function untilRegistered(
+  place: Place,
+  started: StartedProcess,
+  endpointPath: string,
+  known: readonly bigint[],
+  deadlineMs: number = readyTimeoutMs,
+): Promise<bigint> {
   const { child } = started;
   const what = `${child.name} to register ${endpointPath}`;
   try {
-    return await waitFor({ what, deadlineMs: readyTimeoutMs, child }, async () =>
+    return await waitFor({ what, deadlineMs, child }, async () =>
       (await registeredInstances(place.etcdUrl, endpointPath)).find((id) => !known.includes(id)),
     );
   } catch (error) {
