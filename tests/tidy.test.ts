@@ -140,6 +140,10 @@ describe("tools", () => {
     expect(tool("tsc", "--noEmit")).toBe("");
   });
 
+  it("tsc finds nothing in the page's script, which knows a browser and no Node", { timeout: toolTimeoutMs }, () => {
+    expect(tool("tsc", "--noEmit", "-p", "services/frontend/site")).toBe("");
+  });
+
   it("oxlint finds nothing", { timeout: toolTimeoutMs }, () => {
     expect(tool("oxlint", "--type-aware", "--deny-warnings")).toBe("");
   });

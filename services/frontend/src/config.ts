@@ -18,6 +18,21 @@ export const frontendFields = {
     help: "certificate (PEM): HTTPS instead of HTTP, with the key",
   }),
   tlsKeyPath: field(optionalText, { flag: "tls-key-path", env: "DYN_TLS_KEY_PATH", help: "key of the certificate (PEM)" }),
+  page: field(z.enum(["admin", "http", "off"], "one of admin, http, off").default("admin"), {
+    flag: "page",
+    env: "MMR_PAGE",
+    help: "where the page of what runs is: at / of the admin listener, at / of the HTTP port, or nowhere (off)",
+  }),
+  adminHost: field(z.string().default("127.0.0.1"), {
+    flag: "admin-host",
+    env: "MMR_ADMIN_HOST",
+    help: "address of the admin listener; whoever reaches it sees what runs and may send chats, as on the HTTP port",
+  }),
+  adminPort: field(port.optional(), {
+    flag: "admin-port",
+    env: "MMR_ADMIN_PORT",
+    help: "port of the admin listener (default: 8001, or any free one when that is taken)",
+  }),
   namespace: field(optionalText, {
     flag: "namespace",
     env: "DYN_NAMESPACE",

@@ -35,6 +35,8 @@ import { KvRouting } from "./models/kv-routing.ts";
 import { loraNameOf } from "./models/worker-set.ts";
 import { ModelWatcher } from "./models/model-watcher.ts";
 import { WorkerLoads } from "./models/worker-loads.ts";
+import type { AdminListener } from "./page/admin-listener.ts";
+import { openAdmin, pageDeps } from "./page/open-page.ts";
 import { unknownParsers } from "./postprocess/chat-form.ts";
 import type { TextModel } from "./text/index.ts";
 
@@ -45,6 +47,8 @@ const indexRestMs = 1_000;
 
 export interface Frontend extends RunningService {
   readonly port: number;
+  /** Of the admin listener, where there is one. */
+  readonly adminPort: number | undefined;
 }
 
 /** Starts the frontend: it answers as soon as this resolves, and serves each model as its card comes. */
@@ -58,8 +62,11 @@ export async function createFrontend(config: FrontendConfig, deps: ServiceDeps):
   const busy = new BusyWorkers(busyDefaults(config), loads);
   const serverDeps = serverDepsOf(config, deps, { models, inFlight, directory, busy });
   const watcher = watchModels(config, deps, runtime, serverDeps);
-  const server = createHttpServer(serverDeps, tls);
+  const page = pageDeps(config, { runtime, server: serverDeps, service: deps.service });
+  const server = createHttpServer({ ...serverDeps, page: config.page === "http" ? page : undefined }, tls);
+  let admin: AdminListener | undefined;
   const closeAll = async () => {
+    admin?.close();
     watcher.close();
     directory.close();
     loads.close();
@@ -68,14 +75,17 @@ export async function createFrontend(config: FrontendConfig, deps: ServiceDeps):
   };
   try {
     await listening(server, config);
+    admin = await openAdmin(config, serverDeps, page);
   } catch (error) {
     await closeAll();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
   deps.log.info("http", { host: config.httpHost, http_port: port, tls: tls !== undefined });
+  if (admin !== undefined) deps.log.info("page", { host: config.adminHost, admin_port: admin.port });
   return {
     port,
+    adminPort: admin?.port,
     close: async () => {
       await inFlight.drain(config.drainS * 1000);
       server.close();

@@ -2,6 +2,7 @@
 //
 //   POST /v1/chat/completions, /v1/completions      raw responses (sse.ts, exchange.ts)
 //   GET  /v1/models, /v1/models/{id}[/ready], /health, /live, /metrics      ordinary routes, HEAD included
+//   GET  /, /page/…                 the page of what runs, where it is on this port (page/page-routes.ts)
 //   GET  /openapi.json, /docs/      what there is here;   GET, POST /busy_threshold      unless the admin API is off
 //   another method on these     405 without body, `allow`
 //   anything else               404 {"message":"Route not found: GET /nope",…}
@@ -24,6 +25,7 @@ import { errorBody, errorFace } from "./error-response.ts";
 import { type InferenceDeps, type InferenceRoute, serveInference } from "./inference.ts";
 import { anthropicModelById, anthropicModelList, type ModelListOptions, modelById, modelList, modelReadiness } from "./models.ts";
 import { openApi } from "./openapi.ts";
+import { type PageDeps, pageRoutes } from "../page/page-routes.ts";
 import { readJsonBody } from "./request-body.ts";
 
 export interface ServerDeps extends AnswerDeps, InferenceDeps {
@@ -35,6 +37,8 @@ export interface ServerDeps extends AnswerDeps, InferenceDeps {
   /** Of this service, told in /openapi.json. */
   readonly version: string;
   readonly modelList: ModelListOptions;
+  /** The page of what runs; undefined: it is not on this port. */
+  readonly page?: PageDeps | undefined;
 }
 
 export interface TlsFiles {
@@ -86,6 +90,8 @@ export function createApp(deps: ServerDeps): Hono<Env> {
       .post("/busy_threshold", (context) => setBusyThreshold(context, deps))
       .all("/busy_threshold", (context) => notAllowed(context, "GET,HEAD,POST"));
   }
+
+  if (deps.page !== undefined) app.route("/", pageRoutes(deps.page));
 
   app.notFound((context) => {
     const message = `Route not found: ${context.req.method} ${context.req.path}`;

@@ -3,7 +3,8 @@ import { type EndpointClient, ManualClock, type WatchListener } from "@mm-router
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { TextModel } from "../text/index.ts";
 import { ModelSet } from "./model-set.ts";
-import { ModelWatcher, type NamespaceFilter } from "./model-watcher.ts";
+import { ModelWatcher } from "./model-watcher.ts";
+import type { NamespaceFilter } from "./namespace-filter.ts";
 
 const checksum = (digit: string) => `blake3:${digit.repeat(64)}`;
 const file = (name: string, digit: string) => ({ path: `/models/${name}`, checksum: checksum(digit) });

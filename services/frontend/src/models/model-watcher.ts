@@ -24,6 +24,7 @@ import {
 import { Backoff, type Clock, type Discovery, type EndpointClient, type Logger, Lru, type Watch } from "@mm-router/runtime";
 import type { TextModel } from "../text/index.ts";
 import { cardSum, textKey } from "./card-sum.ts";
+import { isNamespaceWanted, type NamespaceFilter } from "./namespace-filter.ts";
 import type { ModelSet } from "./model-set.ts";
 import type { InstanceMode } from "./instance-choice.ts";
 import type { KvRouting } from "./kv-routing.ts";
@@ -36,13 +37,6 @@ export interface ModelWatcherOptions {
   readonly mode: InstanceMode;
   readonly affinity: AffinityOptions;
   readonly setAsideMs: number;
-}
-
-export interface NamespaceFilter {
-  /** Only this one; undefined or `dynamo` = all. */
-  readonly exact: string | undefined;
-  /** Only those that begin so; wins. */
-  readonly prefix: string | undefined;
 }
 
 export interface ModelWatcherDeps {
@@ -224,13 +218,7 @@ export class ModelWatcher {
   }
 
   #isWanted({ address, suffix, card }: CardEntry): boolean {
-    const { exact, prefix } = this.#options.namespaces;
-    if (
-      prefix !== undefined
-        ? !address.namespace.startsWith(prefix)
-        : exact !== undefined && exact !== "dynamo" && address.namespace !== exact
-    )
-      return false;
+    if (!isNamespaceWanted(this.#options.namespaces, address.namespace)) return false;
     // A part of a disaggregated deployment, and an adapter that does not say its name: neither can be asked for.
     return (suffix === undefined || loraNameOf(card) !== undefined) && (card.needs ?? []).length === 0;
   }
