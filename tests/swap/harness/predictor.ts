@@ -76,8 +76,8 @@ function oneTokenMore(model: ImageModel): ImageModel {
     const [first, ...rest] = ids.runs;
     return { runs: [{ ...first!, count: first!.count + 1 }, ...rest], total: ids.total + 1 };
   };
-  const { modelType, family, placeholderId, imageTokenId, vocabularySize } = model;
-  return { modelType, family, placeholderId, imageTokenId, vocabularySize, idLayoutOf } as ImageModel;
+  const { modelType, family, placeholderId, imageTokenId, vocabularySize, mayChangeTokens } = model;
+  return { modelType, family, placeholderId, imageTokenId, vocabularySize, mayChangeTokens, idLayoutOf } as ImageModel;
 }
 
 /** The first image's hash differs in one bit, wherever it stands: in pads or in the infos of blocks. */

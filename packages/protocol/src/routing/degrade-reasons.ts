@@ -19,6 +19,9 @@ export const imageReasons = {
   "no-image-events": "the workers publish no image information (Dynamo ≤ 0.9): only text before the first image can match",
   "prompt-rebuilt":
     "workers ≤ 0.9 build the prompt of an image request themselves, images first: with text or a system prompt before them it is another",
+  "prompt-reencoded":
+    "workers decode the prompt of an image request and encode it again; with the model's tokenizer other tokens may come out " +
+    "(a second BOS, other spaces): the blocks are looked up as they are, but may differ",
   "frontend-count": "the image could not be read; its token count is the frontend's, which differs from the processor's for tiny images",
   "unknown-family": "no token arithmetic for this model type: images cannot be counted",
   "unknown-token": "the tokenizer lacks a token of the family's image layout",

@@ -177,10 +177,16 @@ function judged(input: AnalysisInput, { views, identities, ours, isHinted }: Ima
   const tokenIds = isWhole ? input.tokenIds : beforeImage(input.tokenIds, input.model.placeholderId as number, placed.length);
   const { tokens, ranges, blockMmInfos } = routingTokensOf({ ...input, tokenIds, images: placed });
   const promptTokens = views.reduce((sum, { layout }) => sum + (layout?.total ?? 1) - 1, input.tokenIds.length);
-  const reason = isWhole ? (isHinted ? "frontend-count" : undefined) : views[placed.length]?.reason;
+  const reason = isWhole ? doubtOf(input, isHinted) : views[placed.length]?.reason;
   const quality: Quality = reason === undefined ? exact : { kind: "degraded", reason };
   const refusal = input.worker.diesOnBadRequests ? lateRefusal(input, { views, isHinted }, promptTokens) : undefined;
   return { routingTokens: tokens, blockMmInfos, ranges, promptTokens, identities, ours, quality, ...(refusal && { refusal }) };
+}
+
+/** Why blocks may be others although every image was named and counted. */
+function doubtOf({ model, dialect }: AnalysisInput, isHinted: boolean): DegradeReason | undefined {
+  if (isHinted) return "frontend-count";
+  return model.mayChangeTokens && dialect !== "none" ? "prompt-reencoded" : undefined;
 }
 
 function lateRefusal(

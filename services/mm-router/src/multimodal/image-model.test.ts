@@ -64,6 +64,15 @@ describe("readImageModel", () => {
     expect(layout?.kind === "tokens" && model.idLayoutOf(layout)).toBeUndefined();
   });
 
+  it("doubts the tokens of a model without a tokenizer that it knows to keep them", async () => {
+    const byteLevel = { model: { type: "BPE" }, pre_tokenizer: { type: "ByteLevel" }, decoder: { type: "ByteLevel" } };
+    const doubted = async (files: Record<string, unknown>) =>
+      (await readImageModel(await folderOf({ "config.json": qwen, ...files }))).mayChangeTokens;
+    expect(await doubted({})).toBe(true);
+    expect(await doubted({ "tokenizer.json": byteLevel })).toBe(false);
+    expect(await doubted({ "tokenizer.json": byteLevel, "tokenizer_config.json": { clean_up_tokenization_spaces: true } })).toBe(true);
+  });
+
   it("finds placeholder and image token apart where a family has two", async () => {
     const model = await readImageModel(
       await folderOf({

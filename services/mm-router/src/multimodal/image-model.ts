@@ -3,7 +3,8 @@
 //   config.json               model_type, image_token_id, vocab_size
 //   preprocessor_config.json  sizes and limits              ┐ the family (families/)
 //   processor_config.json     the same, and patch sizes     ┘
-//   tokenizer.json            ids of layout tokens; read only for families that have more than one
+//   tokenizer.json            ids of layout tokens; how text and tokens are made of each other
+//   tokenizer_config.json     the same
 //
 // G1  `vocab_size` is config.json's, never the tokenizer's: top level, or `text_config` where the model nests it (Qwen3-VL).
 // G2  Never runs code of the model folder.
@@ -12,6 +13,8 @@ import { join } from "node:path";
 import { AppError, parseJson } from "@mm-router/protocol";
 import type { ImageFamily, ImageLayout, JsonFields } from "./families/family.ts";
 import { familyOf } from "./families/index.ts";
+import { keepsTokens, type TokenizerPipeline } from "./prompt-reencoding.ts";
+import { parseTokenizerFile } from "./tokenizer-file.ts";
 
 /** Ids and counts in the order of the prompt. */
 export interface IdLayout {
@@ -25,6 +28,8 @@ export interface ImageModelFiles {
   readonly processor: JsonFields;
   /** Id of an added token, by its text; absent: only ids named in config.json are known. */
   readonly tokenId?: (text: string) => number | undefined;
+  /** A worker may have other tokens than its caller, of the same prompt (prompt-reencoding.ts). Default false. */
+  readonly mayChangeTokens?: boolean;
 }
 
 export class ImageModel {
@@ -36,6 +41,7 @@ export class ImageModel {
   /** The token at whose positions images enter. */
   readonly imageTokenId: number | undefined;
   readonly vocabularySize: number | undefined;
+  readonly mayChangeTokens: boolean;
   readonly #files: ImageModelFiles;
 
   /** @throws AppError `configuration` when the files are not as the model's real processor takes them */
@@ -48,6 +54,7 @@ export class ImageModel {
       integerOf(config["image_token_id"]) ?? integerOf(config["image_token_index"]) ?? this.#idOf(this.family?.imageToken);
     const isOwnPlaceholder = this.family === undefined || this.family.placeholder === this.family.imageToken;
     this.placeholderId = isOwnPlaceholder ? this.imageTokenId : this.#idOf(this.family?.placeholder);
+    this.mayChangeTokens = files.mayChangeTokens ?? false;
     this.vocabularySize = integerOf(config["vocab_size"]) ?? integerOf(fieldsOf(config["text_config"])["vocab_size"]);
   }
 
@@ -86,39 +93,38 @@ export async function readImageModel(folder: string): Promise<ImageModel> {
   const preprocessor = (await readFields(folder, "preprocessor_config.json")) ?? {};
   const processor = (await readFields(folder, "processor_config.json")) ?? {};
   const fields = { ...preprocessor, ...fieldsOf(processor["image_processor"]), ...processor };
-  const model = new ImageModel({ config, processor: fields });
-  if (!needsTokenizer(model)) return model;
-  const tokenIds = addedTokens(await readFields(folder, "tokenizer.json"));
-  return new ImageModel({ config, processor: fields, tokenId: (text) => tokenIds.get(text) });
+  const tokenizer = await readTokenizer(folder);
+  const tokenizerConfig = (await readFields(folder, "tokenizer_config.json")) ?? {};
+  return new ImageModel({
+    config,
+    processor: fields,
+    tokenId: (text) => tokenizer?.addedTokens.get(text),
+    mayChangeTokens: tokenizer === undefined || !keepsTokens(tokenizer, tokenizerConfig),
+  });
 }
 
-/** A family whose images are runs of one token, named in config.json, needs no tokenizer: a file of many megabytes. */
-function needsTokenizer({ family, imageTokenId }: ImageModel): boolean {
-  if (family === undefined) return false;
-  const layout = family.layout({ width: 512, height: 512 });
-  const isOneToken = layout.kind === "tokens" && layout.runs.every((run) => run.token === family.imageToken);
-  return !isOneToken || family.placeholder !== family.imageToken || imageTokenId === undefined;
-}
-
-function addedTokens(tokenizer: JsonFields | undefined): Map<string, number> {
-  const tokens = Array.isArray(tokenizer?.["added_tokens"]) ? tokenizer["added_tokens"].map(fieldsOf) : [];
-  return new Map(
-    tokens.flatMap(({ content, id }) => (typeof content === "string" && typeof id === "number" ? [[content, id] as const] : [])),
-  );
+async function readTokenizer(folder: string): Promise<TokenizerPipeline | undefined> {
+  const bytes = await readBytes(folder, "tokenizer.json");
+  return bytes && parseTokenizerFile(bytes);
 }
 
 async function readFields(folder: string, name: string): Promise<JsonFields | undefined> {
+  const bytes = await readBytes(folder, name);
+  const value = bytes && parseJson(bytes);
+  if (value === undefined) return undefined;
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new AppError("configuration", `${join(folder, name)} is no JSON object`);
+  return value;
+}
+
+async function readBytes(folder: string, name: string): Promise<Buffer | undefined> {
   const path = join(folder, name);
-  let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    return await readFile(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new AppError("configuration", `${path} cannot be read`, { cause: error });
   }
-  const value = parseJson(bytes);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new AppError("configuration", `${path} is no JSON object`);
-  return value;
 }
 
 function fieldsOf(value: unknown): JsonFields {
