@@ -1,14 +1,16 @@
 // Routers of the same workers tell each other what runs: two of ours, and a real KvRouter with router_replica_sync.
 //
-//   real KvRouter ◀── active_sequences_events ──▶ our mm-router ×2 ──▶ real workers (2)
+//   real KvRouter ◀── active_sequences_events ──▶ our mm-router ×2 ──▶ real workers (2)        over NATS, and over ZMQ
 import { decodeExplanation, explainEndpoint } from "@mm-router/mm-router";
 import {
   type DynamoWorker,
+  type EventPlane,
   metricOf,
   modelDir,
   type OurService,
   publicModel,
   type Release,
+  type RequestPlane,
   startOurRouter,
   waitFor,
 } from "@mm-router/testkit";
@@ -29,11 +31,21 @@ interface Load {
 const idle: Load = { prefillTokens: 0, blocks: 0, requests: 0 };
 const tokensFrom = (first: number): number[] => Array.from({ length: 96 }, (_, at) => first + at);
 
-for (const [release, requestPlane] of [
-  ["1.0.2", "tcp"],
-  ["1.6.1", "nats"],
-] as const satisfies readonly (readonly [Release, string])[]) {
-  await describeProof(`routers beside a real router of ${release}`, release, () => {
+type Cell = readonly [Release, RequestPlane, EventPlane];
+
+const cells: readonly Cell[] = [
+  ["1.0.2", "tcp", "nats"],
+  ["1.6.1", "tcp", "zmq"],
+];
+/** Met by a run that names its releases. */
+const furtherCells: readonly Cell[] = [
+  ["1.2.1", "nats", "zmq"],
+  ["1.4.2", "tcp", "zmq"],
+  ["1.6.1", "nats", "nats"],
+];
+
+for (const [release, requestPlane, eventPlane] of process.env.MMR_TEST_RELEASES === undefined ? cells : [...cells, ...furtherCells]) {
+  await describeProof(`routers beside a real router of ${release}, events over ${eventPlane}`, release, () => {
     let stack: IndexStack;
     let workers: DynamoWorker[];
     let ours: [OurService, OurService];
@@ -41,7 +53,7 @@ for (const [release, requestPlane] of [
     const started = new AsyncDisposableStack();
 
     beforeAll(async () => {
-      stack = started.use(await startIndexStack({ release, requestPlane, eventPlane: "nats" }));
+      stack = started.use(await startIndexStack({ release, requestPlane, eventPlane }));
       workers = [await stack.worker(), await stack.worker()];
       const { component } = workers[0]!;
       const options = { model: modelDir({ modelType: "qwen2_vl" }), servedName: publicModel, workers: component };

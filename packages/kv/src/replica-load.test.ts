@@ -1,5 +1,5 @@
 // What real routers of each release told of one request, counted as its receiver must.
-import { type ActiveSequenceEvent, decodeActiveSequence, decodeEnvelope, type InstanceId } from "@mm-router/protocol";
+import { type ActiveSequenceEvent, decodeActiveSequences, decodeEnvelope, type InstanceId } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { ActiveSequences } from "./active-sequences.ts";
@@ -17,7 +17,7 @@ const { runs } = golden<{ runs: { release: string; [oneRequest]: Message[] }[] }
 const eventsOf = (messages: readonly Message[]): ActiveSequenceEvent[] =>
   messages
     .filter(({ subject }) => subject.endsWith(".active_sequences_events"))
-    .map(({ hex }) => decodeActiveSequence(decodeEnvelope(Buffer.from(hex, "hex")).payload));
+    .flatMap(({ hex }) => decodeActiveSequences(decodeEnvelope(Buffer.from(hex, "hex")).payload));
 
 const idle = { activePrefillTokens: 0, activeDecodeBlocks: 0, activeRequests: 0 };
 

@@ -128,6 +128,8 @@ export interface Dialect {
   /** What a router tells others about a request: tokens and overlap, or what is left to prefill. */
   readonly sequenceForm: "overlap" | "hint";
   readonly sequenceHasLora: boolean;
+  /** Over ZMQ a message is a list of such events. */
+  readonly sequenceListsOverZmq: boolean;
 
   // the frontend
   /** Hex digits of the `extra_args.mm_hashes` that a frontend sends; 0: none. */
@@ -232,6 +234,8 @@ const table: { readonly [fact in Exclude<keyof Dialect, "line">]: Steps<Dialect[
   // Seen: kv/load-and-sync.json, 0.9 … 1.6; 0.7 assumed like 0.9.
   sequenceForm: { "0.7": "overlap", "1.2": "hint" },
   sequenceHasLora: { "0.7": false, "1.0": true },
+  // Seen: routers of 1.2.1, 1.4.2 and 1.6.1 with DYN_EVENT_PLANE=zmq.
+  sequenceListsOverZmq: { "0.7": false, "1.4": true },
 
   // Seen: multimodal/frontend_requests.json.
   frontendMmHashDigits: { "0.7": 0, "1.2": 64, "1.4": 16 },

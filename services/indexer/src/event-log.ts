@@ -19,8 +19,8 @@ import {
   type StreamPosition,
   withDeadline,
   ZmqBridge,
+  ZmqChannels,
 } from "@mm-router/runtime";
-import { ZmqPublishers } from "./zmq-publishers.ts";
 
 type Nats = Parameters<typeof ensureCaptureStream>[0];
 
@@ -48,13 +48,13 @@ const widenIntervalMs = 5_000;
 export class EventLog implements AsyncDisposable {
   readonly sources: readonly EventSource[];
   readonly #bridge: ZmqBridge;
-  readonly #publishers: ZmqPublishers;
+  readonly #channels: ZmqChannels;
   readonly #widening: NodeJS.Timeout | undefined;
 
-  private constructor(sources: readonly EventSource[], bridge: ZmqBridge, publishers: ZmqPublishers, widen: (() => void) | undefined) {
+  private constructor(sources: readonly EventSource[], bridge: ZmqBridge, channels: ZmqChannels, widen: (() => void) | undefined) {
     this.sources = sources;
     this.#bridge = bridge;
-    this.#publishers = publishers;
+    this.#channels = channels;
     this.#widening = widen && setInterval(widen, widenIntervalMs);
   }
 
@@ -77,18 +77,13 @@ export class EventLog implements AsyncDisposable {
       : new CoreSource(nats, { subjects: [...kvEventSubjects(where), bridgeSubject(where)] });
     const publish = hasStream ? capturePublisher(nats, where) : async (bytes: Uint8Array) => nats.publish(bridgeSubject(where), bytes);
     const bridge = new ZmqBridge({ publish, maybeLost: deps.doubtPublisher, malformed: deps.malformed, log });
-    const publishers = new ZmqPublishers(discovery, where, bridge, log);
-    return new EventLog(
-      [captured, sourceOf(kvStreamName(where))],
-      bridge,
-      publishers,
-      hasStream ? widening(create, limits, log) : undefined,
-    );
+    const channels = new ZmqChannels(discovery, { ...where, topic: "kv-events" }, bridge, log);
+    return new EventLog([captured, sourceOf(kvStreamName(where))], bridge, channels, hasStream ? widening(create, limits, log) : undefined);
   }
 
   /** Resolves after the first complete list of publishers. */
   get ready(): Promise<void> {
-    return this.#publishers.ready;
+    return this.#channels.ready;
   }
 
   /** Resolves when the publishers that are there are heard, or after a moment: one that cannot be reached is heard later. */
@@ -118,7 +113,7 @@ export class EventLog implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#widening);
-    this.#publishers.close();
+    this.#channels.close();
     this.#bridge.close();
     for (const source of this.sources) source.close();
   }

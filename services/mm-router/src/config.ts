@@ -147,7 +147,7 @@ export const routerFields = {
   replicaSync: field(yesNo.default(false), {
     flag: "router-replica-sync",
     env: "DYN_ROUTER_REPLICA_SYNC",
-    help: "tell other routers of these workers what runs, and count what they have running; ours and real ones, over NATS",
+    help: "tell other routers of these workers what runs, and count what they have running; ours and real ones, told on --event-plane, heard on either",
   }),
   activeRequestExpiryS: field(decimal(1).default(300), {
     flag: "router-active-request-expiry-secs",

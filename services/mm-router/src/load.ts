@@ -34,14 +34,20 @@ export async function keepLoad(config: RouterConfig, parts: LoadDeps): Promise<L
   });
   const load: LocalScheduler["load"] = (rank) => scheduler.load(rank);
   loadGauges(deps.metrics, () => downstream.directory.list(), load);
-  if (config.replicaSync) await syncReplicas(scheduler, parts);
+  if (config.replicaSync) await syncReplicas(config, scheduler, parts);
   return { scheduler, isBusy: busyWorkers(busyThresholds(config), load), line: waitingLine(config, scheduler, parts) };
 }
 
-async function syncReplicas(scheduler: LocalScheduler, { runtime, downstream, deps, opened }: LoadDeps): Promise<void> {
+async function syncReplicas(
+  config: RouterConfig,
+  scheduler: LocalScheduler,
+  { runtime, downstream, deps, opened }: LoadDeps,
+): Promise<void> {
   const { address, directory } = downstream;
   const options = { address, replicas: scheduler.replicas, dialectOf: (id: InstanceId) => directory.get(id)?.dialect };
-  const sync = await openReplicaSync(runtime, options, { count: replicaMetrics(deps.metrics), log: deps.log });
+  const { eventPlane, advertisedHost: host } = config;
+  const way = { eventPlane, host, dialects: directory.list().map(({ dialect }) => dialect) };
+  const sync = await openReplicaSync(runtime, options, way, { count: replicaMetrics(deps.metrics), log: deps.log });
   opened.defer(() => sync.close());
   scheduler.observe(sync);
 }

@@ -6,6 +6,8 @@
 //                            prefill_load_hint: { initial_effective_prefill_tokens, expected_prefill_duration } } }            from 1.2
 //          "MarkPrefillCompleted" | "Free"
 //
+// One to a message on NATS; over ZMQ from 1.4 on a list of them: {"events": […]} (seen: 1.2.1, 1.4.2, 1.6.1).
+//
 // `token_sequence` holds the sequence hashes of the full blocks: empty for a short request, null when blocks are not tracked.
 // Source: kv.md §9.2; vectors: kv/load-and-sync.json. Decode is lenient to both forms and keeps which one it was.
 import { AppError } from "../errors.ts";
@@ -43,19 +45,36 @@ export interface ActiveSequenceEvent {
   readonly lora_name?: string | null;
 }
 
-export function encodeActiveSequence({ request_id, worker, data, router_id, lora_name }: ActiveSequenceEvent): Uint8Array {
+export function encodeActiveSequence(event: ActiveSequenceEvent): Uint8Array {
+  return encodeMsgpack(wireOf(event));
+}
+
+/** The form of ≥ 1.4 over ZMQ. */
+export function encodeActiveSequenceList(events: readonly ActiveSequenceEvent[]): Uint8Array {
+  return encodeMsgpack({ events: events.map(wireOf) });
+}
+
+function wireOf({ request_id, worker, data, router_id, lora_name }: ActiveSequenceEvent): WireRecord {
   const always = {
     request_id,
     worker: { worker_id: worker.workerId, dp_rank: worker.dpRank },
     data: typeof data === "string" ? data : { AddRequest: addRequestWireOf(data.AddRequest) },
     router_id,
   };
-  return encodeMsgpack(lora_name === undefined ? always : { ...always, lora_name });
+  return lora_name === undefined ? always : { ...always, lora_name };
 }
 
-/** @throws AppError `protocol_error` */
-export function decodeActiveSequence(payload: Uint8Array): ActiveSequenceEvent {
+/**
+ * The events of a message in either form.
+ *
+ * @throws AppError `protocol_error`
+ */
+export function decodeActiveSequences(payload: Uint8Array): ActiveSequenceEvent[] {
   const record = recordOf(decodeMsgpack(payload), "active sequence event");
+  return record.events === undefined ? [eventOf(record)] : listMember(record, "events").map((event) => eventOf(recordOf(event, "event")));
+}
+
+function eventOf(record: WireRecord): ActiveSequenceEvent {
   const worker = recordOf(record.worker, "worker");
   return {
     request_id: textMember(record, "request_id"),

@@ -1,8 +1,8 @@
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { AppError } from "../errors.ts";
-import { encodeMsgpack } from "../msgpack.ts";
-import { decodeActiveSequence, encodeActiveSequence } from "./active-sequence.ts";
+import { decodeMsgpack, encodeMsgpack } from "../msgpack.ts";
+import { decodeActiveSequences, encodeActiveSequence, encodeActiveSequenceList } from "./active-sequence.ts";
 import { decodeEnvelope, encodeEnvelope } from "./envelope.ts";
 import { decodeActiveLoad, decodeKvHitRate, encodeActiveLoad, encodeKvHitRate } from "./load.ts";
 
@@ -21,7 +21,7 @@ function isMessageList(value: unknown): value is SyncMessage[] {
 
 const codecs: Record<string, (payload: Uint8Array) => Uint8Array> = {
   kv_metrics: (payload) => encodeActiveLoad(decodeActiveLoad(payload)),
-  active_sequences_events: (payload) => encodeActiveSequence(decodeActiveSequence(payload)),
+  active_sequences_events: (payload) => encodeActiveSequence(decodeActiveSequences(payload)[0]!),
   "kv-hit-rate": (payload) => encodeKvHitRate(decodeKvHitRate(payload)),
 };
 
@@ -38,6 +38,14 @@ describe("messages of real routers and workers", () => {
     }
     expect(wrong).toEqual([]);
     expect(counts).toEqual({ kv_metrics: 57, active_sequences_events: 57, "kv-hit-rate": 3 });
+  });
+
+  it("reads the sequence messages alike one by one and as a list, the form of 1.4 over ZMQ", () => {
+    const sequences = messages.filter(({ subject }) => subject.endsWith("active_sequences_events"));
+    const payloads = sequences.map(({ hex }) => decodeEnvelope(Buffer.from(hex, "hex")).payload);
+    const events = payloads.flatMap(decodeActiveSequences);
+    expect(decodeActiveSequences(encodeMsgpack({ events: payloads.map(decodeMsgpack) }))).toEqual(events);
+    expect(decodeActiveSequences(encodeActiveSequenceList(events))).toEqual(events);
   });
 
   it("reads what the golden file says: the first load message of each release", () => {
@@ -58,6 +66,8 @@ it("refuses sequence events of unknown kinds and wrong types", () => {
     { AddRequest: { track_prefill_tokens: 1 } },
     null,
   ]) {
-    expect(() => decodeActiveSequence(encodeMsgpack({ request_id: "r", worker, data, router_id: 1 }))).toThrow(AppError);
+    const event = { request_id: "r", worker, data, router_id: 1 };
+    for (const message of [event, { events: [event] }, { events: event }])
+      expect(() => decodeActiveSequences(encodeMsgpack(message))).toThrow(AppError);
   }
 });

@@ -1,7 +1,7 @@
 // Events from NATS core subjects, for servers without JetStream: nothing is stored, what is missed is missed.
 import type { NatsConnection, Subscription } from "@nats-io/transport-node";
-import { BoundedQueue } from "../flow/index.ts";
-import type { EventSource, EventSourceItem, LossReason } from "./event-source.ts";
+import { EventQueue } from "./event-queue.ts";
+import type { EventSource, EventSourceItem } from "./event-source.ts";
 
 export interface CoreSourceOptions {
   readonly subjects: readonly string[];
@@ -12,21 +12,17 @@ export interface CoreSourceOptions {
 const queueMaxDefault = 65_536;
 
 export class CoreSource implements EventSource {
-  readonly #queue: BoundedQueue<EventSourceItem>;
+  readonly #queue: EventQueue;
   readonly #subscriptions: readonly Subscription[];
-  #sequence = 0;
   #isClosed = false;
-  /** Told before the next message that finds room. */
-  #loss: LossReason | undefined;
 
   constructor(nats: NatsConnection, options: CoreSourceOptions) {
-    this.#queue = new BoundedQueue(options.queueMax ?? queueMaxDefault);
-    this.#queue.offer({ kind: "caught_up" });
+    this.#queue = new EventQueue(options.queueMax ?? queueMaxDefault);
     // The callback only queues: a client that works here while messages arrive is cut off by the server.
     this.#subscriptions = options.subjects.map((subject) =>
       nats.subscribe(subject, {
         callback: (error, message) => {
-          if (error === null) this.#take({ kind: "message", subject: message.subject, bytes: message.data, sequence: ++this.#sequence });
+          if (error === null) this.#queue.message(message.subject, message.data);
         },
       }),
     );
@@ -44,20 +40,14 @@ export class CoreSource implements EventSource {
   close(): void {
     this.#isClosed = true;
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    this.#queue.clear();
     this.#queue.close();
-  }
-
-  #take(item: EventSourceItem): void {
-    if (this.#loss !== undefined && this.#queue.offer({ kind: "maybe_lost", reason: this.#loss })) this.#loss = undefined;
-    if (!this.#queue.offer(item)) this.#loss = "overflow";
   }
 
   /** Ends with the connection, or at its first word after `close`. */
   async #followConnection(nats: NatsConnection): Promise<void> {
     for await (const status of nats.status()) {
       if (this.#isClosed) return;
-      if (status.type === "reconnect") this.#take({ kind: "maybe_lost", reason: "reconnected" });
+      if (status.type === "reconnect") this.#queue.lost("reconnected");
     }
   }
 }

@@ -14,4 +14,7 @@ export * from "./publisher.ts";
 export * from "./snapshot-store.ts";
 export { isSubjectTaken } from "./stream-errors.ts";
 export * from "./zmq-bridge.ts";
+export * from "./zmq-channels.ts";
+export * from "./zmq-publisher.ts";
+export * from "./zmq-source.ts";
 export { ZmqSubscription } from "./zmq-subscription.ts";

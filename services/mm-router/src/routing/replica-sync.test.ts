@@ -1,7 +1,7 @@
 // What we tell other routers, held against what real routers of each release tell of the same request.
 import { type BookingObserver, LocalScheduler } from "@mm-router/kv";
 import {
-  decodeActiveSequence,
+  decodeActiveSequences,
   decodeEnvelope,
   decodeMsgpack,
   dialectOf,
@@ -14,6 +14,7 @@ import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { idOf, silentLog } from "../testing.ts";
 import { ReplicaSync, sequenceSubjects } from "./replica-sync.ts";
+import { SequencePublishers } from "./sequence-publishers.ts";
 
 interface Message {
   readonly subject: string;
@@ -59,9 +60,11 @@ function router(release: string, namespace = "ns", instanceId: InstanceId = idOf
   const told: { subject: string; bytes: Uint8Array }[] = [];
   const outcomes: string[] = [];
   let watching: WatchListener | undefined;
+  const address = { namespace, component: "backend", endpoint: "generate" };
+  const publish = (subject: string, bytes: Uint8Array) => told.push({ subject, bytes });
   const sync = new ReplicaSync(
     {
-      address: { namespace, component: "backend", endpoint: "generate" },
+      address,
       dialectOf: () => dialectOf(release),
       replicas: scheduler.replicas,
     },
@@ -73,8 +76,8 @@ function router(release: string, namespace = "ns", instanceId: InstanceId = idOf
           return { ready: Promise.resolve(), close: () => {} };
         },
       },
-      publish: (subject, bytes) => told.push({ subject, bytes }),
-      source: wire,
+      publishers: SequencePublishers.onNats(address, { discovery: { instanceId }, publish }),
+      sources: [wire],
       count: (outcome) => outcomes.push(outcome),
       log: silentLog,
     },
@@ -116,7 +119,7 @@ describe.each(runs)("beside workers of $release", (run) => {
 
   it("counts what another router tells, and forgets it when that router leaves discovery", async () => {
     const [added] = sequenceMessages(run[oneRequest]).map(({ hex }) => Buffer.from(hex, "hex"));
-    const { worker: loaded, router_id } = decodeActiveSequence(decodeEnvelope(added!).payload);
+    const { worker: loaded, router_id } = decodeActiveSequences(decodeEnvelope(added!).payload)[0]!;
     const { scheduler, wire, watching, sync } = router(run.release);
     const address = { namespace: "ns", component: "backend", endpoint: "router-discovery" };
     const keys = ["router-discovery", "kv_indexer_query"].map((endpoint) => instanceKey({ ...address, endpoint }, router_id));
@@ -162,10 +165,13 @@ it("serves its own request when telling others fails", () => {
     { address: { namespace: "n", component: "c", endpoint: "e" }, dialectOf: () => dialectOf("1.6.1"), replicas: scheduler.replicas },
     {
       discovery: { instanceId: idOf(1), watch: () => ({ ready: Promise.resolve(), close: () => {} }) },
-      publish: () => {
-        throw new Error("connection closed");
+      publishers: {
+        tell: () => {
+          throw new Error("connection closed");
+        },
+        close: () => {},
       },
-      source: new Wire(),
+      sources: [new Wire()],
       count: () => {},
       log: silentLog,
     },

@@ -1,24 +1,20 @@
 // Tells other routers of the same workers what this one has running, and hears what they have: ours and real ones alike.
 //
-//   booked, first tokens, freed ──▶ subject of the worker's release ──▶ the others
-//   the others ──▶ subjects of every release ──▶ ReplicaLoad            a router that leaves discovery takes its load with it
+//   booked, first tokens, freed ──▶ where and as the worker's release has it ──▶ the others
+//   the others ──▶ NATS subjects and ZMQ channels of every release ──▶ ReplicaLoad      a router that leaves discovery takes its load with it
 //
-// Source: kv.md §9.2 (`router_replica_sync`); the subject and form of a message are those of the release of the worker that it is about,
-// since that is what routers beside such workers read. Publishing is NATS core: nobody waits for it, and what is lost expires.
+// Source: kv.md §9.2 (`router_replica_sync`); names and form of a message are those of the release of the worker that it is about, since that
+// is what routers beside such workers read. Nobody waits for what is told, and what is lost expires. All planes are heard, one is spoken on.
 import type { BookedRequest, BookingObserver, ReplicaLoad, ReplicaOutcome } from "@mm-router/kv";
 import {
   type ActiveSequenceData,
   type ActiveSequenceEvent,
   type AddRequest,
-  decodeActiveSequence,
+  decodeActiveSequences,
   decodeEnvelope,
   type Dialect,
   dialectOf,
-  encodeActiveSequence,
   type EndpointAddress,
-  type EventNaming,
-  eventScopeOf,
-  eventSubject,
   hexOf,
   type InstanceId,
   instancePrefix,
@@ -26,17 +22,8 @@ import {
   releaseLines,
   type SequenceHash,
 } from "@mm-router/protocol";
-import {
-  CoreSource,
-  type Discovery,
-  EventPublisher,
-  type EventSource,
-  type Logger,
-  randomPublisherId,
-  type Runtime,
-} from "@mm-router/runtime";
-
-const topic = "active_sequences_events";
+import { CoreSource, type Discovery, type EventSource, type Logger, type Runtime, ZmqSource } from "@mm-router/runtime";
+import { sequenceSubject, SequencePublishers, sequenceTopic } from "./sequence-publishers.ts";
 
 export interface ReplicaSyncOptions {
   /** The workers' endpoint. */
@@ -48,24 +35,20 @@ export interface ReplicaSyncOptions {
 
 export interface ReplicaSyncDeps {
   readonly discovery: Pick<Discovery, "instanceId" | "watch">;
-  readonly publish: (subject: string, bytes: Uint8Array) => void;
-  readonly source: EventSource;
+  readonly publishers: Pick<SequencePublishers, "tell" | "close">;
+  readonly sources: readonly EventSource[];
   readonly count: (outcome: ReplicaOutcome | "malformed") => void;
   readonly log: Logger;
 }
 
 /** The subjects on which routers of any release tell each other about these workers. */
 export function sequenceSubjects(address: EndpointAddress): string[] {
-  return [...new Set(releaseLines.map((line) => subjectOf(dialectOf(line).eventNaming, address)))];
+  return [...new Set(releaseLines.map((line) => sequenceSubject(dialectOf(line), address)))];
 }
-
-const subjectOf = (naming: EventNaming, address: EndpointAddress): string =>
-  eventSubject(naming, eventScopeOf(naming, address, topic), topic);
 
 export class ReplicaSync implements BookingObserver {
   private readonly options: ReplicaSyncOptions;
   private readonly deps: ReplicaSyncDeps;
-  private readonly publishers = new Map<EventNaming, EventPublisher>();
   /** In which dialect a request was told: its end is told in the same, also when its worker is gone. */
   private readonly told = new WeakMap<BookedRequest, Dialect>();
   /** Live instances of the namespace by id, and under how many keys. */
@@ -79,7 +62,7 @@ export class ReplicaSync implements BookingObserver {
       put: (key) => this.came(key),
       delete: (key) => this.gone(key),
     });
-    void this.hear();
+    for (const source of deps.sources) void this.hear(source);
   }
 
   booked(booked: BookedRequest): void {
@@ -99,7 +82,8 @@ export class ReplicaSync implements BookingObserver {
 
   close(): void {
     this.watch.close();
-    this.deps.source.close();
+    for (const source of this.deps.sources) source.close();
+    this.deps.publishers.close();
   }
 
   private tellEnd(booked: BookedRequest, data: "MarkPrefillCompleted" | "Free"): void {
@@ -118,30 +102,15 @@ export class ReplicaSync implements BookingObserver {
       ...(dialect.sequenceHasLora && { lora_name: null }),
     };
     try {
-      this.publisher(dialect).publish(encodeActiveSequence(event));
+      this.deps.publishers.tell(event, dialect);
     } catch (error) {
       this.deps.log.debug("other routers were not told of a request", { error });
     }
   }
 
-  private publisher({ eventNaming, publisherId }: Dialect): EventPublisher {
-    const known = this.publishers.get(eventNaming);
-    if (known !== undefined) return known;
-    const publisher = new EventPublisher(
-      { publish: this.deps.publish },
-      {
-        subject: subjectOf(eventNaming, this.options.address),
-        topic,
-        publisherId: publisherId === "random" ? randomPublisherId() : this.deps.discovery.instanceId,
-      },
-    );
-    this.publishers.set(eventNaming, publisher);
-    return publisher;
-  }
-
   /** Ends with the source. Never rejects. */
-  private async hear(): Promise<void> {
-    for await (const item of this.deps.source) {
+  private async hear(source: EventSource): Promise<void> {
+    for await (const item of source) {
       if (item.kind === "message") this.message(item.bytes);
       else if (item.kind === "maybe_lost") this.options.replicas.forgetAll(); // the end of what was told may be missing
     }
@@ -149,8 +118,8 @@ export class ReplicaSync implements BookingObserver {
 
   private message(bytes: Uint8Array): void {
     try {
-      const event = decodeActiveSequence(decodeEnvelope(bytes).payload);
-      if (event.router_id !== this.deps.discovery.instanceId) this.deps.count(this.options.replicas.apply(event));
+      for (const event of decodeActiveSequences(decodeEnvelope(bytes).payload))
+        if (event.router_id !== this.deps.discovery.instanceId) this.deps.count(this.options.replicas.apply(event));
     } catch (error) {
       this.deps.count("malformed");
       this.deps.log.debug("message is no event of another router", { error });
@@ -188,19 +157,33 @@ function addRequestOf(booked: BookedRequest, dialect: Dialect): AddRequest {
 /** Another router's messages that may wait for this one; beyond that its load is forgotten and built up anew. */
 const queueMax = 16_384;
 
+export interface ReplicaSyncWay {
+  /** On which this router tells; it hears both. */
+  readonly eventPlane: "nats" | "zmq";
+  /** IP literal under which others reach this process over ZMQ; default: as for the request plane. */
+  readonly host?: string | undefined;
+  /** Releases of the workers that are there already. */
+  readonly dialects: Iterable<Dialect>;
+}
+
 /** Over a runtime's NATS and etcd. */
 export async function openReplicaSync(
   runtime: Runtime,
   options: ReplicaSyncOptions,
+  { eventPlane, host, dialects }: ReplicaSyncWay,
   { count, log }: Pick<ReplicaSyncDeps, "count" | "log">,
 ): Promise<ReplicaSync> {
+  const { address } = options;
+  const { discovery } = runtime;
   const nats = await runtime.nats();
-  const source = new CoreSource(nats, { subjects: sequenceSubjects(options.address), queueMax });
-  return new ReplicaSync(options, {
-    discovery: runtime.discovery,
-    publish: (subject, bytes) => nats.publish(subject, bytes),
-    source,
-    count,
-    log,
-  });
+  const publishers =
+    eventPlane === "zmq"
+      ? SequencePublishers.onZmq(address, host, { discovery, log })
+      : SequencePublishers.onNats(address, { discovery, publish: (subject, bytes) => nats.publish(subject, bytes) });
+  for (const dialect of dialects) publishers.prepare(dialect);
+  const sources = [
+    new CoreSource(nats, { subjects: sequenceSubjects(address), queueMax }),
+    new ZmqSource(discovery, { ...address, topic: sequenceTopic, queueMax }, log),
+  ];
+  return new ReplicaSync(options, { discovery, publishers, sources, count, log });
 }
