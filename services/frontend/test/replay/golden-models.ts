@@ -32,6 +32,8 @@ const probeTemplate = [
   "{% if tools %}[tools={{ tools | tojson }}]{% endif %}{{ messages | length }}{{ [1.0, 0.1, 1e-7, none, true] | tojson }}",
 ].join("");
 
+const config = { model_type: "qwen2", architectures: ["Qwen2ForCausalLM"], vocab_size: 151936, eos_token_id: 151645 };
+
 const names = [
   ...["chatonly", "coder", "ds3", "ds31", "embed", "glm", "harmony", "hermes", "jamba", "kimi", "llama", "minimax"],
   ...["mistral", "nemo", "phi4", "probe", "pythonic", "r1", "short", "text", "think", "tok", "vl"],
@@ -47,7 +49,7 @@ export async function goldenCards(): Promise<ReadonlyMap<string, ModelCard>> {
   };
   const tokenizerConfig = JSON.parse(readFileSync(tokenizerConfigPath, "utf8")) as object;
   const common = {
-    model_info: { hf_config_json: await file("config.json", { model_type: "qwen2", vocab_size: 151936, eos_token_id: 151645 }) },
+    model_info: { hf_config_json: await file("config.json", config) },
     tokenizer: { hf_tokenizer_json: await cardFileOf(tokenizerPath) },
     gen_config: { hf_generation_config_json: await file("generation_config.json", { eos_token_id: [151645, 151643] }) },
   };

@@ -1,6 +1,6 @@
 // A worker that answers as golden frontend/scripts.json says, and remembers what it was asked.
 //
-//   prompt "… script:n2 …"  →  items of the script `n2`; an unknown name, or none: `default`
+//   prompt "… script:n2 …"  →  items of the script `n2`; the last one counts; an unknown name, or none: `default`
 //
 // Text of a script is cut into tokens by the library's tokenizer, not by ours.
 import { readFileSync } from "node:fs";
@@ -70,7 +70,7 @@ export class ScriptedWorker {
     const prompt = Array.isArray(request["token_ids"])
       ? this.#tokenizer.decode(request["token_ids"].flat() as number[], { skip_special_tokens: false })
       : JSON.stringify(request);
-    const name = /script:(\w+)/.exec(prompt)?.[1] ?? "default";
+    const name = [...prompt.matchAll(/script:(\w+)/g)].at(-1)?.[1] ?? "default";
     return scripts[name] ?? scripts["default"]!;
   }
 
