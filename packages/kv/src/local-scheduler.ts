@@ -83,6 +83,8 @@ export interface Booking {
   /** Most blocks that any candidate holds. */
   readonly availableBlocks: number;
   readonly decision: Decision;
+  /** Sequence hashes of the full blocks; undefined when blocks are not tracked. */
+  readonly hashes: BigUint64Array | undefined;
   /** To be called when the first tokens come; safe to call at any time. Bound: may be passed on. */
   readonly prefillDone: () => void;
   /** To be called with the number of tokens that came; absent where blocks of answers are not tracked. Bound. */
@@ -137,6 +139,7 @@ export class LocalScheduler {
       overlapBlocks,
       availableBlocks,
       decision,
+      hashes: booked.hashes,
       prefillDone: () => this.prefillDone(booked),
       ...(this.options.config.router_track_output_blocks === true && terms.trackActiveBlocks && { generated: this.growing(booked) }),
       free: () => this.free(booked),

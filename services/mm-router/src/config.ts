@@ -155,6 +155,12 @@ export const routerFields = {
     unit: "seconds",
     help: "how long a request counts as load that nobody ends",
   }),
+  decisionsKept: field(integer(0, 100_000).default(1_000), {
+    flag: "decisions-kept",
+    env: "MMR_DECISIONS_KEPT",
+    unit: "requests",
+    help: "how many of the last routing decisions are remembered for who asks by request id; no prompt, URL or answer is (0: none)",
+  }),
   indexDeadlineMs: field(integer(1).default(100), {
     flag: "index-deadline-ms",
     env: "MMR_INDEX_DEADLINE_MS",

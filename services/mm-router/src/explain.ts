@@ -5,7 +5,7 @@
 // Served under the name `explain` beside our own endpoint, for `mmr explain`. The answer's form is ours alone: no release has one.
 // I1  Nothing is booked, forwarded or counted as a request.
 import type { RankDecision } from "@mm-router/kv";
-import { AppError, decodeAs, type DegradeReason, degradeReasons, type WorkerKey } from "@mm-router/protocol";
+import { AppError, decodeAs, type DegradeReason, degradeReasons, weighedRank, type WorkerKey } from "@mm-router/protocol";
 import type { Handler } from "@mm-router/runtime";
 import { z } from "zod";
 import { lethalRequest } from "./lethal-request.ts";
@@ -44,23 +44,11 @@ const kind = z.object({
   index: z.object({ asked: z.boolean(), answered: z.boolean(), took_ms: count.nullable(), degraded: z.array(reason) }),
 });
 
-const candidate = z.object({
-  ...rank.shape,
-  overlap_blocks: count,
-  active_prefill_tokens: count,
-  active_decode_blocks: count,
-  /** Blocks that the request would add to the active ones. */
-  new_decode_blocks: count,
-  active_requests: count,
-  /** In blocks; the lowest wins. */
-  cost: z.number(),
-});
-
 const schema = z.object({
   prompt_tokens: count,
   images: count,
   kinds: z.array(kind),
-  candidates: z.array(candidate),
+  candidates: z.array(weighedRank),
   /** null: nobody would get the request. */
   choice: rank.nullable(),
   /** How sure the choice is, and why no more; null without one. */
@@ -108,7 +96,7 @@ function explainedChoice(request: ReceivedRequest, plan: RoutingPlan): Explained
     return {
       candidates: ranks.map(explainedRank),
       choice: nameOf(chosen.worker),
-      decision: explainedDecision(qualityOf(group)),
+      decision: explainedQuality(qualityOf(group)),
       ties: ties.map((tied) => nameOf(tied.worker)),
       refusal: lethalRequest(request, group.workers.find(isChosen)!)?.message ?? null,
     };
@@ -118,7 +106,8 @@ function explainedChoice(request: ReceivedRequest, plan: RoutingPlan): Explained
   }
 }
 
-function explainedDecision(quality: Quality): Explanation["decision"] {
+/** How sure it is, and why no more. */
+export function explainedQuality(quality: Quality): NonNullable<Explanation["decision"]> {
   const why = reasonOf(quality);
   return { quality: quality.kind, reason: why === undefined ? null : { reason: why, meaning: degradeReasons[why] } };
 }
@@ -153,7 +142,7 @@ function explainedKind({ givenHashes }: ReceivedRequest, { workers, prompt, inde
   };
 }
 
-function explainedRank(decision: RankDecision): Explanation["candidates"][number] {
+export function explainedRank(decision: RankDecision): Explanation["candidates"][number] {
   return {
     ...nameOf(decision.worker),
     overlap_blocks: decision.overlapBlocks,

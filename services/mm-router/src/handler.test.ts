@@ -1,10 +1,13 @@
+import { inspect } from "node:util";
 import type { Booking } from "@mm-router/kv";
 import { AppError } from "@mm-router/protocol";
 import { type Call, createMetrics, ManualClock, notTaken, type ResponseStream, StreamAborted } from "@mm-router/runtime";
 import { describe, expect, it } from "vitest";
+import { DecisionRing } from "./decisions/decision-ring.ts";
 import { createHandler } from "./handler.ts";
 import { routerMetrics } from "./metrics.ts";
 import type { Quality } from "./routing/degrade.ts";
+import { SeenBlocks } from "./routing/seen-blocks.ts";
 import type { RoutingPlan } from "./routing/routing-plan.ts";
 import { frameOf, idOf, keepingLog, KeepingSink, streamOf, tokensFrame, workerOfRelease } from "./testing.ts";
 
@@ -33,6 +36,7 @@ function handlerOf(answers: Answer[], release = "1.4.2", quality: Quality = time
     },
   } as RoutingPlan;
   const metrics = createMetrics({ processMetrics: false });
+  const decisions = new DecisionRing(10);
   const handler = createHandler({
     router: { plan: () => Promise.resolve(plan) },
     workers: {
@@ -44,6 +48,8 @@ function handlerOf(answers: Answer[], release = "1.4.2", quality: Quality = time
     metrics: routerMetrics(metrics),
     clock: new ManualClock(),
     log,
+    decisions,
+    seen: new SeenBlocks(),
   });
   const sink = new KeepingSink();
   const left = new AbortController();
@@ -60,7 +66,7 @@ function handlerOf(answers: Answer[], release = "1.4.2", quality: Quality = time
       sink,
     );
   const outcome = () => log.lines.filter(({ msg }) => msg === "request done").map(({ facts }) => facts["outcome"]);
-  return { run, calls, books, sink, log, left, outcome, metrics };
+  return { run, calls, books, sink, log, left, outcome, metrics, decisions };
 }
 
 const ends = () => streamOf([[tokensFrame(1)], [tokensFrame(2), tokensFrame(3)]]);
@@ -188,5 +194,24 @@ describe("the handler", () => {
       outcome: "ended",
     });
     expect(JSON.stringify(log.lines)).not.toMatch(/4711|secret|sig/);
+  });
+
+  it("remembers how a request was placed and how it ended, without prompt or URL", async () => {
+    const { run, decisions } = handlerOf([refuses, ends]);
+    await run('{"token_ids":[4711,2,3],"multi_modal_data":{"image_url":[{"Url":"https://secret/x?sig=1"}]}}');
+    expect(decisions.find("ctx")).toMatchObject({
+      promptTokens: 3,
+      images: 1,
+      retries: 1,
+      outcome: "ended",
+      chosen: { availableBlocks: 2 },
+    });
+    expect(inspect(decisions.latest(1), { depth: 9 })).not.toMatch(/4711|secret|sig/);
+  });
+
+  it("remembers a request that nobody took, with the error's code", async () => {
+    const { run, decisions } = handlerOf([refuses]);
+    await expect(run()).rejects.toMatchObject({ code: "no_instances" });
+    expect(decisions.find("ctx")).toMatchObject({ outcome: "not_taken", errorCode: "no_instances" });
   });
 });

@@ -23,7 +23,7 @@ import { lethalRequest } from "./lethal-request.ts";
 import type { Outcome, RouterMetrics } from "./metrics.ts";
 import { asksForQuality, qualityItem } from "./quality-annotation.ts";
 import { objectBytes, type ReceivedRequest, readRequest } from "./received-request.ts";
-import { RequestLog } from "./request-log.ts";
+import { RequestLog, type RequestLogDeps } from "./request-log.ts";
 import { ActiveLoad } from "./routing/active-load.ts";
 import type { KvRouter } from "./routing/kv-router.ts";
 import type { Quality } from "./routing/degrade.ts";
@@ -36,6 +36,8 @@ export interface HandlerDeps {
   readonly metrics: RouterMetrics;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly decisions: RequestLogDeps["decisions"];
+  readonly seen: RequestLogDeps["seen"];
 }
 
 export function createHandler(deps: HandlerDeps): Handler {

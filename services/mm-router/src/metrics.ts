@@ -16,7 +16,7 @@ export interface RouterMetrics {
   /** A worker did not take a request; it went to the next one. */
   retried(): void;
   /** A worker was chosen `seconds` after the request came. */
-  chosen(seconds: number, quality: Quality, blocks: { asked: number; available: number; held: number }): void;
+  chosen(seconds: number, quality: Quality, blocks: { asked: number; attainable: number; available: number; held: number }): void;
   /** A worker said how many prompt tokens it had in its cache. */
   delivered(tokens: number): void;
   firstToken(seconds: number): void;
@@ -33,6 +33,10 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
   const decisions = metrics.counter("mm_router_decisions_total", "Choices of a worker, by how sure the prompt's blocks were", ["quality"]);
   const retries = metrics.counter("mm_router_retries_total", "Requests that a worker did not take and that went to the next one");
   const blocksAsked = metrics.counter("mm_router_blocks_total", "Full blocks of routed prompts");
+  const attainable = metrics.counter(
+    "mm_router_attainable_blocks_total",
+    "Blocks of routed prompts that were in an earlier prompt of this router: what caches without limits would hold",
+  );
   const available = metrics.counter(
     "mm_router_available_blocks_total",
     "Blocks of routed prompts that the best worker for each already held",
@@ -48,10 +52,11 @@ export function routerMetrics(metrics: Metrics): RouterMetrics {
     finished: (outcome) => requests.inc({ outcome }),
     degraded: (reason) => degraded.inc({ reason }),
     retried: () => retries.inc(),
-    chosen(seconds, quality, { asked, available: best, held }) {
+    chosen(seconds, quality, { asked, attainable: seen, available: best, held }) {
       decisions.inc({ quality: quality.kind });
       routing.observe(seconds);
       blocksAsked.inc(asked);
+      attainable.inc(seen);
       available.inc(best);
       blocksHeld.inc(held);
     },

@@ -3,7 +3,7 @@
 //   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ instance record ─▶ card ─▶ explain
 //   leaving: records, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
 import { setTimeout as sleep } from "node:timers/promises";
-import { cardKey, encodeCardEntry } from "@mm-router/protocol";
+import { cardKey, decisionsEndpoint, encodeCardEntry } from "@mm-router/protocol";
 import {
   connectRuntime,
   type Environment,
@@ -22,6 +22,8 @@ import {
 } from "@mm-router/runtime";
 import { routerCard } from "./card.ts";
 import { downstreamAddressOf, overlapOptions, ownAddress, type routerFields } from "./config.ts";
+import { DecisionRing } from "./decisions/decision-ring.ts";
+import { decisionsHandler } from "./decisions/decisions-handler.ts";
 import { createExplainer, explainEndpoint } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { imageConfigOf, sharedImageLimitsOf } from "./image-settings.ts";
@@ -32,6 +34,7 @@ import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } 
 import { KvRouter } from "./routing/kv-router.ts";
 import { OverlapSource } from "./routing/overlap-source.ts";
 import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";
+import { SeenBlocks } from "./routing/seen-blocks.ts";
 import { Sentinel } from "./routing/sentinel.ts";
 import { type Downstream, type DownstreamOptions, joinDownstream } from "./workers/downstream.ts";
 
@@ -133,6 +136,7 @@ interface RoutingParts {
 interface Handlers {
   readonly generate: Handler;
   readonly explain: Handler;
+  readonly decisions: Handler;
 }
 
 function routingHandlers({ config, deps, model, runtime, downstream, load, metrics, opened }: RoutingParts): Handlers {
@@ -165,11 +169,13 @@ function routingHandlers({ config, deps, model, runtime, downstream, load, metri
     sentinel: config.imageCheck && config.useKvEvents ? sentinelOf({ config, deps, runtime, downstream, opened }) : undefined,
     log,
   };
+  const decisions = new DecisionRing(config.decisionsKept);
   const router = new KvRouter({ ...parts, line: load.line, onDegraded: metrics.degraded });
   const explaining = new KvRouter({ ...parts, onDegraded: () => {} }); // an explanation is no request that was routed
   return {
-    generate: createHandler({ router, workers: downstream.client, metrics, clock, log }),
+    generate: createHandler({ router, workers: downstream.client, metrics, clock, log, decisions, seen: new SeenBlocks() }),
     explain: createExplainer(explaining),
+    decisions: decisionsHandler(decisions, config.blockSize),
   };
 }
 
@@ -192,13 +198,14 @@ async function appear(runtime: Runtime, handlers: Handlers, { config, deps, mode
   }));
   const explaining = await runtime.endpoint({ ...address, endpoint: explainEndpoint }).serve(handlers.explain);
   const telling = await runtime.endpoint({ ...address, endpoint: metricsEndpoint }).serve(metricsHandler(deps.metrics));
+  const remembering = await runtime.endpoint({ ...address, endpoint: decisionsEndpoint }).serve(handlers.decisions);
+  const all = [served, explaining, telling, remembering];
   return async () => {
     await served.withdraw();
     await registration.withdraw();
-    await explaining.withdraw();
-    await telling.withdraw();
+    for (const told of [explaining, telling, remembering]) await told.withdraw();
     await sleep(config.gracePeriodS * 1000);
-    await Promise.all([served.drain(drainMs(config)), explaining.drain(drainMs(config)), telling.drain(drainMs(config))]);
+    await Promise.all(all.map((each) => each.drain(drainMs(config))));
   };
 }
 

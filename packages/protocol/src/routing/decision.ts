@@ -11,8 +11,8 @@ export const decisionsEndpoint = "mmr_decisions";
 
 const count = z.number().min(0);
 
-/** What was known of a rank when the request was placed. */
-const candidate = z.object({
+/** A rank as it was weighed for a request. */
+export const weighedRank = z.object({
   worker_id: z.string(),
   dp_rank: count,
   /** Leading blocks of the prompt that it held. */
@@ -27,9 +27,9 @@ const candidate = z.object({
 });
 
 const image = z.object({
-  /** 16 hex digits; null where the worker names images by itself. */
+  /** 16 hex digits that name its content or URL; null for an image that was not placed. */
   name: z.string().nullable(),
-  /** Of its own tokens in the routed prompt, half-open; null for an image that was not placed. */
+  /** Of its own tokens in the routed prompt, half-open; null as the name. */
   tokens: z.tuple([count, count]).nullable(),
   /** Full blocks that hold a part of it, and how many of these the chosen worker held. */
   blocks: count,
@@ -60,7 +60,7 @@ const decision = z.object({
     })
     .nullable(),
   /** The cheapest first, the chosen one among them. */
-  candidates: z.array(candidate),
+  candidates: z.array(weighedRank),
   /** Ranks that were weighed and are not listed. */
   candidates_more: count,
   /** Workers that did not take it before. */

@@ -5,7 +5,7 @@
 //
 // Releases differ in what enters a hash (images, LoRA, cache salt): one prompt has as many forms as there are kinds of
 // workers, nearly always one.
-import { blockHashes } from "@mm-router/kv";
+import { blockHashes, type ImageRange } from "@mm-router/kv";
 import type { AppError, ImageDialect } from "@mm-router/protocol";
 import type { AnalysisInput, ImageAnalyser, ImageModel } from "../multimodal/index.ts";
 import { startsWithImage } from "../image-urls.ts";
@@ -26,6 +26,8 @@ export interface RoutedPrompt {
   readonly predictAs?: PredictAs;
   /** Leading blocks without a token of an image. */
   readonly textBlocks?: number;
+  /** Of the images that could be placed, in prompt order. */
+  readonly imageRanges?: readonly ImageRange[];
   /** Names that we chose for the images; the worker must be told them. */
   readonly mmHashes?: readonly string[];
   /** Why workers of this kind must not get the request. */
@@ -76,6 +78,7 @@ export async function routedPrompt(
     islTokens: promptTokens,
     blockHashes: hashes,
     quality,
+    imageRanges: ranges,
     ...(quality.kind === "exact" &&
       firstImage !== undefined && {
         predicted: hashes,
