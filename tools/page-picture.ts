@@ -47,6 +47,11 @@ try {
     for (let n = lane; performance.now() < until; n += 4) await ask(n);
   });
   await Promise.all(asking);
+  await page.getByRole("button", { name: "Draw one" }).click();
+  for (const _ of [1, 2]) {
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.locator("#chat-decision .facts >> text=ended").waitFor();
+  }
   const bytes = await page.screenshot({ path: resolve(target), fullPage: true });
   console.log(`${target}: ${bytes.length} bytes${bytes.length > pictureBytesMax ? ", too many for the docs" : ""}`);
 } finally {

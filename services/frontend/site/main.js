@@ -1,9 +1,11 @@
 // The page: asks what runs every two seconds while somebody looks, and shows it.
 import { showCacheMap } from "./cache-map.js";
+import { followLookups, showLatest } from "./decisions.js";
 import { byId, fill, refresh } from "./dom.js";
 import { showHits } from "./hits.js";
 import { History } from "./history.js";
 import { showNumbers } from "./numbers.js";
+import { followPlayground, offerModels } from "./playground.js";
 import { showTables } from "./tables.js";
 
 /** @typedef {import("../src/page/overview-shape.ts").Overview} Overview */
@@ -25,6 +27,7 @@ function show(overview) {
   showHits(overview.hits, history);
   showCacheMap(overview);
   showTables(overview);
+  offerModels(overview);
   refresh("about", `mm-router ${overview.version}. What this page shows is asked of the processes themselves; no prompt is kept anywhere.`);
 }
 
@@ -42,7 +45,7 @@ function tell(state, text) {
 async function follow() {
   for (;;) {
     if (!document.hidden) {
-      await look().then(
+      await Promise.all([look(), showLatest()]).then(
         () => tell("live", "live"),
         (error) => tell("lost", `no news: ${error.message}`),
       );
@@ -51,4 +54,6 @@ async function follow() {
   }
 }
 
+followPlayground();
+followLookups();
 void follow();

@@ -10,9 +10,7 @@ import {
   stringifyJson,
 } from "@mm-router/protocol";
 import { type EndpointClient, type Runtime, withDeadline } from "@mm-router/runtime";
-
-/** A decision, and who made it. */
-export type FoundDecision = DecisionRecord & { readonly router_id: string };
+import type { FoundDecision } from "./found-decision.ts";
 
 /** A router that does not answer by then is left out. */
 const deadlineMs = 2_000;
