@@ -2,7 +2,8 @@ import type { InstanceId } from "@mm-router/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cleanHistory, dirtyStep, type HistoryStep, run, scoresOf } from "./kv-histories.suite.ts";
-import { kvIndexSuite, removed, stored } from "./kv-index.suite.ts";
+import { removed, stored } from "./kv-events.suite.ts";
+import { kvIndexSuite } from "./kv-index.suite.ts";
 import { NaiveIndex } from "./naive-index.ts";
 import { RadixTree } from "./radix-tree.ts";
 
@@ -28,7 +29,48 @@ function expectSameDump(radix: RadixTree, naive: NaiveIndex, queries: readonly (
   for (const query of queries) expect(scoresOf(fromRadix, query)).toEqual(scoresOf(fromNaive, query));
 }
 
+/** Ranks by the path of tokens hashes that they hold. */
+function holdersByPath(index: NaiveIndex): Map<string, Set<string>> {
+  const holders = new Map<string, Set<string>>();
+  const paths = new Map<string, string>();
+  for (const { worker_id, event } of index.dump()) {
+    const rank = `${worker_id}/${event.dp_rank}`;
+    const { data } = event;
+    if (data === "cleared" || !("stored" in data)) continue;
+    let path = data.stored.parent_hash === null ? "" : paths.get(`${rank} ${data.stored.parent_hash}`)!;
+    for (const { tokens_hash, block_hash } of data.stored.blocks) {
+      path += ` ${tokens_hash}`;
+      paths.set(`${rank} ${block_hash}`, path);
+      holders.set(path, (holders.get(path) ?? new Set()).add(rank));
+    }
+  }
+  return holders;
+}
+
 describe("RadixTree against the naive index", () => {
+  it("counts how many ranks hold the same block as a count of the dumped blocks does", () => {
+    fc.assert(
+      fc.property(cleanHistory, (steps) => {
+        const naive = new NaiveIndex();
+        const radix = new RadixTree();
+        for (const step of steps) {
+          run(naive, step);
+          run(radix, step);
+        }
+        const holders = holdersByPath(naive);
+        const { byHolders, sharedBy } = radix.sharing();
+        for (const count of [1, 2, 3, 4])
+          expect(byHolders[count - 1] ?? 0).toBe([...holders.values()].filter((ranks) => ranks.size === count).length);
+        for (const rank of new Set([...holders.values()].flatMap((ranks) => [...ranks]))) {
+          const [id, dpRank] = rank.split("/") as [string, string];
+          const shared = [...holders.values()].filter((ranks) => ranks.size > 1 && ranks.has(rank)).length;
+          expect(sharedBy({ workerId: BigInt(id) as InstanceId, dpRank: Number(dpRank) })).toBe(shared);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("answers, reports and dumps the same over random engine histories", () => {
     fc.assert(
       fc.property(cleanHistory, (steps) => void expectSame(steps)),

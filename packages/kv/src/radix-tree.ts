@@ -30,6 +30,13 @@ export interface IndexRestore {
   done(): void;
 }
 
+export interface CacheSharing {
+  /** Blocks that one rank holds, that two hold, … */
+  readonly byHolders: readonly number[];
+  /** Of a rank's blocks: those that another one holds, too. */
+  readonly sharedBy: (worker: WorkerKey) => number;
+}
+
 export interface RadixTreeOptions {
   /** Pairs of block and rank; an event that would exceed it is ignored. Default 2^26: about 2.5 GB. */
   readonly entriesMax?: number;
@@ -145,6 +152,21 @@ export class RadixTree implements KvIndex {
 
   entriesOf(worker: WorkerKey): number {
     return this.ranks.get(worker)?.hashes.size ?? 0;
+  }
+
+  /** Who holds the same blocks. Read from the sets of ranks, of which there are few, not from the blocks. */
+  sharing(): CacheSharing {
+    const byHolders: number[] = [];
+    const shared = new RankMap<number>();
+    for (const { ranks, references } of this.blocks.sets.counted()) {
+      byHolders[ranks.length - 1] = (byHolders[ranks.length - 1] ?? 0) + references;
+      if (ranks.length === 1) continue;
+      for (const index of ranks) {
+        const { worker } = this.byIndex[index]!;
+        shared.set(worker, (shared.get(worker) ?? 0) + references);
+      }
+    }
+    return { byHolders: Array.from(byHolders, (blocks) => blocks ?? 0), sharedBy: (worker) => shared.get(worker) ?? 0 };
   }
 
   get size(): IndexSize {

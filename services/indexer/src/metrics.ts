@@ -1,6 +1,6 @@
 // What this process counts. Requests and their durations as such are counted by the runtime (dynamo_component_*).
 import type { LabelledValue, Metrics } from "@mm-router/runtime";
-import type { ApplyOutcome, IndexSize } from "@mm-router/kv";
+import type { ApplyOutcome, CacheSharing, IndexSize } from "@mm-router/kv";
 import type { WorkerKey } from "@mm-router/protocol";
 import type { RankStatus } from "./ingest.ts";
 
@@ -28,6 +28,7 @@ export interface IndexerMetrics {
 /** Asked whenever the metrics are read, on whatever port. */
 export interface IndexerState {
   readonly size: () => IndexSize;
+  readonly sharing: () => CacheSharing;
   readonly workers: () => number;
   /** Ranks whose recovery runs. */
   readonly recovering: () => number;
@@ -87,6 +88,21 @@ export function indexerGauges(metrics: Metrics, state: IndexerState): void {
     state.ranks().map(({ worker, blocks }) => ({ labels: labelsOf(worker), value: blocks })),
   );
   metrics.askedGauges(
+    "mm_router_indexer_rank_shared_blocks",
+    "Of the blocks that a rank holds: those that another one holds, too",
+    rankLabels,
+    () => {
+      const { sharedBy } = state.sharing();
+      return state.ranks().map(({ worker }) => ({ labels: labelsOf(worker), value: sharedBy(worker) }));
+    },
+  );
+  metrics.askedGauges(
+    "mm_router_indexer_blocks_by_holders",
+    `Different blocks by the number of ranks that hold them; the last: ${holdersMax} or more`,
+    ["holders"],
+    () => holderCounts(state.sharing()),
+  );
+  metrics.askedGauges(
     "mm_router_indexer_rank_silence_seconds",
     "Since the last KV event of a rank; an idle worker is silent, too",
     rankLabels,
@@ -99,6 +115,14 @@ type RankLabel = (typeof rankLabels)[number];
 
 function silenceOf({ worker, silentSeconds }: RankStatus): LabelledValue<RankLabel>[] {
   return silentSeconds === undefined ? [] : [{ labels: labelsOf(worker), value: silentSeconds }];
+}
+
+const holdersMax = 4;
+
+function holderCounts({ byHolders }: CacheSharing): LabelledValue<"holders">[] {
+  const counts = Array.from({ length: holdersMax }, (_, n) => byHolders[n] ?? 0);
+  for (const blocks of byHolders.slice(holdersMax)) counts[holdersMax - 1]! += blocks;
+  return counts.map((value, n) => ({ labels: { holders: `${n + 1}` }, value }));
 }
 
 function labelsOf({ workerId, dpRank }: WorkerKey): Record<RankLabel, string> {

@@ -57,6 +57,7 @@ export async function createIndexer(config: IndexerConfig, deps: ServiceDeps): P
   await withDeadline(listed, config.connectDeadlineS * 1000, "listing the workers", deps.signal);
   indexerGauges(deps.metrics, {
     size: () => index.size,
+    sharing: () => index.sharing(),
     workers: () => membership.workers.length,
     recovering: () => ingest.recovering,
     silentSeconds: () => ingest.silentSeconds,

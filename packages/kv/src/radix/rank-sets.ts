@@ -42,6 +42,14 @@ export class RankSets {
     return this.flip(set, rank);
   }
 
+  /** Every set that something refers to, but for the empty one: its ranks, and how many refer to it. */
+  *counted(): Iterable<{ readonly ranks: readonly number[]; readonly references: number }> {
+    for (let set = 1; set < this.next; set++) {
+      const references = this.references[set]!;
+      if (references > 0) yield { ranks: this.ranksOf(set), references };
+    }
+  }
+
   /** Whether there is the empty set alone. */
   get isEmpty(): boolean {
     return this.next - this.free.length === 1;
@@ -49,6 +57,15 @@ export class RankSets {
 
   get bytes(): number {
     return this.bits.byteLength + this.references.byteLength + this.hashes.byteLength + this.slots.byteLength;
+  }
+
+  private ranksOf(set: number): number[] {
+    const ranks: number[] = [];
+    for (let word = 0; word < this.words; word++) {
+      for (let rest = this.bits[set * this.words + word]!; rest !== 0; rest &= rest - 1)
+        ranks.push(32 * word + 31 - Math.clz32(rest & -rest));
+    }
+    return ranks;
   }
 
   private flip(from: number, rank: number): number {
