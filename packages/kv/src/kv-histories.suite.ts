@@ -2,7 +2,7 @@
 import type { InstanceId, RouterEvent } from "@mm-router/protocol";
 import fc from "fast-check";
 import type { ClearedScope, KvIndex } from "./kv-index.ts";
-import { event, removed, stored } from "./kv-index.suite.ts";
+import { event, removed, stored } from "./kv-events.suite.ts";
 
 export type HistoryStep =
   | { readonly event: RouterEvent; readonly scope: ClearedScope }

@@ -1,30 +1,12 @@
 // What every KvIndex must do: the answers that real indexes gave (kv/radix.json, kv/trace.json) and the rules of kv-index.ts one by one.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import type { BlockHash, ExternalHash, InstanceId, KvEventData, RouterEvent } from "@mm-router/protocol";
+import type { ExternalHash, InstanceId, RouterEvent } from "@mm-router/protocol";
 import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
+import { event, removed, stored } from "./kv-events.suite.ts";
 import type { ApplyOutcome, KvIndex } from "./kv-index.ts";
-
-interface GoldenStep {
-  readonly op: "stored" | "removed" | "cleared" | "remove_worker" | "clear_all_blocks";
-  readonly worker_id: number | string;
-  readonly dp_rank: number;
-  readonly event_id: number;
-  readonly parent_hash: string | null;
-  readonly blocks: readonly { block_hash: string; tokens_hash: string }[];
-  readonly block_hashes: readonly string[];
-  readonly scores: readonly ScoreRows[] | readonly { releases: string[]; value: readonly ScoreRows[] }[];
-}
-
-type ScoreRows = readonly (readonly [worker: string, rank: number, blocks: number])[];
-
-interface GoldenCase {
-  readonly name: string;
-  readonly queries: readonly { hashes: readonly string[] }[];
-  readonly steps: readonly GoldenStep[];
-  readonly dump: readonly (readonly [worker: string, rank: number, parent: string | null, block: string, tokens: string])[] | object;
-}
+import { applyStep, cases, differingByRelease, differingOutcomes, differingSteps, find } from "./recorded-answers.suite.ts";
 
 interface TraceRow {
   readonly args: readonly [seed: number, ops: number, mode: string];
@@ -33,32 +15,19 @@ interface TraceRow {
   readonly checkpoints: readonly (readonly [queries: number, digest: string])[];
 }
 
-const cases = golden<{ cases: GoldenCase[] }>("kv/radix.json").cases;
 const traces = golden<{ rows: TraceRow[] }>("kv/trace.json").rows.filter(({ args }) => args[2] === "clean");
-
-const isOneAnswer = (step: GoldenStep) => step.scores.every((score) => Array.isArray(score));
-
-/** Steps of kv/radix.json with one answer for all releases where the index answers otherwise, as `case, step`. */
-export function differingSteps(make: () => KvIndex): { readonly steps: number; readonly wrong: string[] } {
-  const wrong: string[] = [];
-  let steps = 0;
-  for (const { name, queries, steps: script } of cases) {
-    const index = make();
-    for (const [number, step] of script.entries()) {
-      applyStep(index, step);
-      if (!isOneAnswer(step)) continue;
-      steps++;
-      const answers = queries.map(({ hashes }) => find(index, hashes));
-      const expected = (step.scores as readonly ScoreRows[]).map((rows) => rows.map((row) => row.map(String).join(" ")).sort());
-      if (JSON.stringify(answers) !== JSON.stringify(expected)) wrong.push(`${name}, ${number}`);
-    }
-  }
-  return { steps, wrong };
-}
 
 export function kvIndexSuite(make: () => KvIndex): void {
   it("answers as the real indexes of all releases, step by step", () => {
     expect(differingSteps(make)).toEqual({ steps: 901, wrong: [] });
+  });
+
+  it("answers as each release where they differ in what the contract names, step by step", () => {
+    expect(differingByRelease(make)).toEqual({ steps: 18, wrong: [] });
+  });
+
+  it("reports what the real indexes of all releases report, step by step", () => {
+    expect(differingOutcomes(make)).toEqual({ steps: 918, wrong: [] });
   });
 
   it("dumps what the real indexes dump", () => {
@@ -143,21 +112,6 @@ function traceAnswer(index: KvIndex, hashes: string): string {
     .join(" ");
 }
 
-function applyStep(index: KvIndex, step: GoldenStep): void {
-  const at = { worker: BigInt(step.worker_id), rank: step.dp_rank };
-  if (step.op === "stored") {
-    const blocks = step.blocks.map(({ block_hash, tokens_hash }) => [BigInt(block_hash), BigInt(tokens_hash)] as const);
-    index.apply(stored(at, step.parent_hash === null ? null : BigInt(step.parent_hash), blocks));
-  } else if (step.op === "removed") index.apply(removed(at, step.block_hashes.map(BigInt)));
-  else if (step.op === "cleared") index.apply(event(at, "cleared"));
-  else index.removeWorker(at.worker as InstanceId);
-}
-
-function find(index: KvIndex, hashes: readonly (string | bigint)[]): string[] {
-  const scores = index.findMatches(BigUint64Array.from(hashes, BigInt));
-  return scores.map(({ worker, blocks }) => `${worker.workerId} ${worker.dpRank} ${blocks}`).sort();
-}
-
 function rowsOf({ worker_id, event: { data, dp_rank } }: RouterEvent): string[] {
   if (data === "cleared" || !("stored" in data)) throw new Error("a dump holds stored events only");
   let parent: ExternalHash | null = data.stored.parent_hash;
@@ -166,25 +120,6 @@ function rowsOf({ worker_id, event: { data, dp_rank } }: RouterEvent): string[] 
     parent = block_hash;
     return row;
   });
-}
-
-interface RankOf {
-  readonly worker: bigint;
-  readonly rank: number;
-}
-
-export function event({ worker, rank }: RankOf, data: KvEventData): RouterEvent {
-  return { worker_id: worker as InstanceId, event: { event_id: 0n, data, dp_rank: rank } };
-}
-
-/** @param blocks pairs of engine hash and tokens_hash */
-export function stored(at: RankOf, parent: bigint | null, blocks: readonly (readonly [bigint, bigint])[]): RouterEvent {
-  const wire = blocks.map(([block, tokens]) => ({ block_hash: block as ExternalHash, tokens_hash: tokens as BlockHash }));
-  return event(at, { stored: { parent_hash: parent as ExternalHash | null, blocks: wire } });
-}
-
-export function removed(at: RankOf, hashes: readonly bigint[]): RouterEvent {
-  return event(at, { removed: { block_hashes: hashes as ExternalHash[] } });
 }
 
 const one = { worker: 1n, rank: 0 };

@@ -1,7 +1,7 @@
 import type { InstanceId, WorkerKey } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
-import { stored } from "./kv-index.suite.ts";
+import { stored } from "./kv-events.suite.ts";
 import { type Decision, LocalScheduler, type ScheduleRequest } from "./local-scheduler.ts";
 import { NaiveIndex } from "./naive-index.ts";
 import type { KvRouterConfig, RouterConfigOverride } from "./router-config.ts";

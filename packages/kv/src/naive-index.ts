@@ -19,7 +19,7 @@ export interface Rank {
 
 export class NaiveIndex implements KvIndex {
   private root = position(undefined, undefined);
-  private readonly ranks = new Map<string, Rank>();
+  protected readonly ranks = new Map<string, Rank>();
 
   apply({ worker_id, event }: RouterEvent, clearedScope: ClearedScope = "rank"): ApplyOutcome {
     const worker = { workerId: worker_id, dpRank: event.dp_rank };
@@ -40,7 +40,7 @@ export class NaiveIndex implements KvIndex {
       let blocks = 0;
       for (let at = this.root; blocks < hashes.length; blocks++) {
         const next = at.children.get(hashes[blocks] as BlockHash);
-        if (next === undefined || !next.ranks.has(rank)) break;
+        if (next === undefined || !this.goesOn(rank, next)) break;
         at = next;
       }
       if (blocks > 0) scores.push({ worker: rank.worker, blocks });
@@ -96,11 +96,11 @@ export class NaiveIndex implements KvIndex {
   private store(worker: WorkerKey, { parent_hash, blocks }: StoredBlocks): ApplyOutcome {
     const key = workerKeyText(worker);
     const rank = this.ranks.get(key) ?? { worker, positions: new Map(), held: new Set() };
-    let at: Position | undefined = parent_hash === null ? this.root : rank.positions.get(parent_hash);
+    let at: Position | undefined = parent_hash === null ? this.root : this.parent(rank, parent_hash);
     if (at === undefined) return "parent_not_found";
     if (blocks.length > 0) this.ranks.set(key, rank);
     for (const { block_hash, tokens_hash } of blocks) {
-      const child: Position = at.children.get(tokens_hash) ?? position(at, tokens_hash);
+      const child: Position = this.child(at, tokens_hash) ?? position(at, tokens_hash);
       at.children.set(tokens_hash, child);
       rank.positions.set(block_hash, child);
       rank.held.add(child);
@@ -108,6 +108,21 @@ export class NaiveIndex implements KvIndex {
       at = child;
     }
     return "applied";
+  }
+
+  /** I1: among the rank's own blocks. */
+  protected parent(rank: Rank, hash: ExternalHash): Position | undefined {
+    return rank.positions.get(hash);
+  }
+
+  /** I1: what is there is used again. */
+  protected child(at: Position, tokensHash: BlockHash): Position | undefined {
+    return at.children.get(tokensHash);
+  }
+
+  /** I5: leading blocks without a hole. */
+  protected goesOn(rank: Rank, at: Position): boolean {
+    return at.ranks.has(rank);
   }
 
   private release(rank: Rank, hash: ExternalHash): boolean {

@@ -3,7 +3,7 @@ import { AppError, type InstanceId, type WorkerKey } from "@mm-router/protocol";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { cleanHistory, dirtyStep, type HistoryStep, run, scoresOf } from "./kv-histories.suite.ts";
-import { stored } from "./kv-index.suite.ts";
+import { stored } from "./kv-events.suite.ts";
 import { RadixTree } from "./radix-tree.ts";
 
 const ranks: readonly WorkerKey[] = [1n, 2n, 3n].flatMap((workerId) =>
