@@ -58,7 +58,7 @@ let text: TextModel;
 let model: ImageModel;
 beforeAll(async () => {
   [text, model] = await Promise.all([readTextModel(folder), readImageModel(folder)]);
-});
+}, 60_000);
 afterAll(() => analyser.close());
 
 const blockSize = 32;
@@ -66,8 +66,15 @@ const workers: Record<WorkerLetter, InstanceId> = { A: 1n as InstanceId, B: 2n a
 const rankOf = (letter: WorkerLetter) => ({ workerId: workers[letter], dpRank: 0 });
 
 /** What our mm-router makes of a request for a worker of the release. */
-async function predicted(tokenIds: readonly number[], urls: readonly string[], names: readonly string[] | null, release: string) {
+async function predicted(
+  tokenIds: readonly number[],
+  urls: readonly string[],
+  names: readonly unknown[] | null,
+  release: string,
+  uuids?: object,
+) {
   const request = {
+    ...(uuids && { multi_modal_uuids: uuids }),
     token_ids: tokenIds,
     ...(urls.length > 0 && { multi_modal_data: { image_url: urls.map((Url) => ({ Url })) } }),
     extra_args: { mm_hashes: names },
@@ -79,6 +86,7 @@ async function predicted(tokenIds: readonly number[], urls: readonly string[], n
   const prompt = await routedPrompt(received, form, { analyser: { analyse }, model, blockSize }, AbortSignal.timeout(20_000));
   return {
     quality: prompt.quality,
+    isNamedByUs: prompt.mmHashes !== undefined,
     routingTokens: analysis === undefined ? [...tokenIds] : [...analysis.routingTokens],
     blockHashes: prompt.blockHashes,
   };
@@ -153,7 +161,7 @@ describe.each(["text-1.6.1", "images-1.6.1", "text-1.4.2", "images-1.4.2"])("eng
 
 interface OddCase {
   name: string;
-  request?: { placeholders: number; extra_args?: { mm_hashes?: unknown[] } };
+  request?: { placeholders: number; extra_args?: { mm_hashes?: unknown[] }; multi_modal_uuids?: object };
   prompt_tokens: number | null;
   published_prompt_blocks_equal_to?: Record<string, number>;
 }
@@ -171,10 +179,24 @@ describe("engine/odd-1.6.1.json", () => {
     });
     expect(named.length).toBeGreaterThan(8);
     for (const { name, request, hash, prompt_tokens } of named) {
-      const { quality, routingTokens } = await predicted(tokenIds, [square], request!.extra_args!.mm_hashes as string[], "1.6.1");
+      const { quality, routingTokens } = await predicted(tokenIds, [square], request!.extra_args!.mm_hashes!, "1.6.1");
       const pads = routingTokens.filter((token) => token === padValue(hash)).length;
       if (quality.kind !== "exact" || pads !== 144 || routingTokens.length !== prompt_tokens)
         wrong.push(`${name}: ${quality.kind}, ${pads}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("has a name of ours, or is no exact prediction, wherever the engine publishes none that was given", async () => {
+    const nameless = cases.flatMap(({ published_prompt_blocks_equal_to: readings = {}, ...rest }) =>
+      readings["raw image token, nothing appended"] === blocksWithImage ? [rest] : [],
+    );
+    expect(nameless.length).toBeGreaterThan(5);
+    const wrong: string[] = [];
+    for (const { name, request } of nameless) {
+      const { extra_args: { mm_hashes = null } = {}, multi_modal_uuids } = request!;
+      const { quality, isNamedByUs } = await predicted(tokenIds, [square], mm_hashes, "1.6.1", multi_modal_uuids);
+      if (quality.kind === "exact" && !isNamedByUs) wrong.push(name);
     }
     expect(wrong).toEqual([]);
   });

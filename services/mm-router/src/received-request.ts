@@ -35,6 +35,8 @@ export interface ReceivedRequest {
   readonly images: readonly (string | undefined)[];
   /** `extra_args.mm_hashes`: names that somebody gave the images. */
   readonly givenHashes: readonly string[] | undefined;
+  /** `multi_modal_uuids`: names that win over all others in vLLM, and that TensorRT-LLM workers refuse. */
+  readonly hasUuids: boolean;
   readonly routing: RoutingHints;
   /** `router_config_override`, as far as it can be used. */
   readonly override: RouterConfigOverride | undefined;
@@ -67,6 +69,7 @@ export function readRequest({ codec, body }: Pick<IncomingRequest, "codec" | "bo
     tokenIds: tokens === undefined ? new Uint32Array() : tokenIdsAt(json, tokens),
     images: members.has("multi_modal_data") ? imageUrlsOf({ multi_modal_data: decodeMultiModalData(valueOf("multi_modal_data")) }) : [],
     givenHashes: givenHashesOf(json, members),
+    hasUuids: objectBytes(json, members, "multi_modal_uuids") !== undefined,
     routing: decodeRoutingHints(valueOf("routing")),
     override: overrideOf(valueOf("router_config_override")),
   };

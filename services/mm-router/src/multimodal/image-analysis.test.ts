@@ -121,6 +121,14 @@ describe("analyseImages", () => {
     expect(analysis).toMatchObject({ identities: undefined, ours: false, quality: { kind: "degraded", reason: "identity-ignored" } });
   });
 
+  it("is sure of no name where the request has uuids, which win over names and which no event tells", async () => {
+    const input = { ...request([a]), givenHashes: ["10ee6e61b387de3b"], hasUuids: true };
+    const analysis = await analyseImages(input, world({ [a]: png(28, 28) }), signal);
+    expect(analysis).toMatchObject({ ours: false, quality: { kind: "degraded", reason: "identity-ignored" } });
+    const older = await analyseImages({ ...request([a], "oov-s1", "1.0.2"), hasUuids: true }, world({ [a]: png(28, 28) }), signal);
+    expect(older.quality.kind).toBe("exact");
+  });
+
   it("uses the frontend's count where no size can be had, and says so", async () => {
     const name = "10ee6e61b387de3b";
     const padded = padValue(BigInt(`0x${name}`) as MmHash);

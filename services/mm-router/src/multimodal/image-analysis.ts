@@ -31,6 +31,8 @@ export interface AnalysisInput {
   readonly images: readonly (string | undefined)[];
   /** `extra_args.mm_hashes`. */
   readonly givenHashes?: readonly string[] | undefined;
+  /** The request names its images by uuids, which no event tells. */
+  readonly hasUuids?: boolean;
   /** `mm_routing_info.routing_token_ids`, cut to `expanded_prompt_len`. */
   readonly frontendTokens?: Uint32Array | undefined;
   /** `mm_processor_kwargs`, where the worker honours them. */
@@ -100,7 +102,7 @@ function withProcessorOptions(input: AnalysisInput): AnalysisInput | undefined {
 
 /** What makes it pointless to look at the images. */
 function obstacleOf(received: AnalysisInput, input: AnalysisInput | undefined, imagesMax: number): DegradeReason | undefined {
-  const { model, images, dialect, worker } = received;
+  const { model, images, dialect, worker, hasUuids = false } = received;
   if (images.length > imagesMax) return "too-many-images";
   if (model.placeholderId === undefined) return "unknown-family";
   const placeholders = placeholdersOf(received);
@@ -110,7 +112,7 @@ function obstacleOf(received: AnalysisInput, input: AnalysisInput | undefined, i
   if (placeholders !== images.length) return "placeholder-mismatch";
   if (input === undefined) return "processor-options";
   if (dialect === "oov-s1") return model.vocabularySize === undefined ? "unknown-vocabulary" : undefined;
-  return worker.readsMmHashes ? undefined : "identity-ignored";
+  return worker.readsMmHashes && !hasUuids ? undefined : "identity-ignored";
 }
 
 /** What can be refused without a look at the images. */

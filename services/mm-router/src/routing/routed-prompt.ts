@@ -110,11 +110,12 @@ function analysisInput(
   { dialect, imageDialect, promptTokensMax }: PromptForm,
   { model, blockSize }: PromptDeps,
 ): AnalysisInput {
-  const { tokenIds, images, givenHashes } = request;
+  const { tokenIds, images, givenHashes, hasUuids } = request;
   return {
     tokenIds,
     images,
     givenHashes,
+    hasUuids,
     frontendTokens: frontendTokensOf(request),
     processorOptions: dialect.honoursProcessorOptions ? processorOptionsOf(request) : undefined,
     model,
