@@ -15,7 +15,7 @@ if (kind === "tcp") {
       .on("error", () => socket.destroy()),
   ).listen(Number(port), "127.0.0.1", listening);
 } else {
-  createHttpServer((request, response) => {
+  createHttpServer({ keepAliveTimeout: 0 }, (request, response) => {
     request.resume().on("end", () => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       source().pipe(response);

@@ -5,7 +5,7 @@ import { createServer, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 
 const [port, tokens, bytes] = process.argv.slice(2).map(Number) as [number, number, number];
-const message = Buffer.alloc(bytes, "x");
+const message = Buffer.alloc(bytes, "data: x ");
 
 async function write(socket: Socket): Promise<void> {
   for (let sent = 0; sent < tokens && !socket.destroyed; sent++) {
