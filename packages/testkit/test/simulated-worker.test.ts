@@ -133,6 +133,17 @@ describe("startSimulatedWorker", () => {
     });
   });
 
+  it("streams every choice that is asked for, each to its own end", async () => {
+    const { outputs, error } = await call({ token_ids: prompt(1100), sampling_options: { n: 3 } });
+    expect(error).toBeUndefined();
+    for (const index of [0, 1, 2]) {
+      const choice = outputs.filter((output) => output.index === index);
+      expect(tokensOf(choice)).toEqual(simulatedSentence.slice(0, 6));
+      expect(choice.filter(({ finish_reason }) => finish_reason !== undefined)).toHaveLength(1);
+      expect(choice.at(-1)).toMatchObject({ finish_reason: "length", completion_usage: { completion_tokens: 6 } });
+    }
+  });
+
   it("publishes the blocks it stores and tells them again when asked", async () => {
     const [event] = await eventsDuring(() => call({ token_ids: prompt(2000, 65) }), 1);
     expect(event).toMatchObject({

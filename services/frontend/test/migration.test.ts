@@ -1,6 +1,6 @@
 // Workers that are killed with -9 in the middle of a stream, over real NATS and etcd: the client sees one unbroken answer.
 //
-// MMR_TEST_KILLS=200 is the long form.
+// MMR_TEST_WORKER_KILLS=200 is the long form.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { goldenCards } from "./replay/golden-models.ts";
 import { Stack } from "./replay/stack.ts";
 
-const kills = Number(process.env["MMR_TEST_KILLS"] ?? 4);
+const kills = Number(process.env["MMR_TEST_WORKER_KILLS"] ?? 4);
 const workersWanted = 3;
 const answerTokens = 60;
 const script = join(import.meta.dirname, "support", "counting-worker.ts");

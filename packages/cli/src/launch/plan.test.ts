@@ -63,6 +63,7 @@ describe("planStack", () => {
 describe("deploy/docker-compose.yml", () => {
   interface Service {
     command: string[];
+    entrypoint?: string[];
     environment: Record<string, string>;
   }
   const file = join(import.meta.dirname, "..", "..", "..", "..", "deploy", "docker-compose.yml");
@@ -91,6 +92,16 @@ describe("deploy/docker-compose.yml", () => {
       expect(planned.environment, `${name}: ${variable}`).toHaveProperty(variable);
       if (variable.startsWith("DYN_") || variable.startsWith("MMR_")) expect(plain(value)).toBe(planned.environment[variable]);
     }
+  });
+
+  it("starts each service with the heap flags that ./mmr gives it", () => {
+    const wrapper = readFileSync(join(import.meta.dirname, "..", "..", "..", "..", "mmr"), "utf8");
+    const [, command, heap] = /case .* in ([a-z-]+)\) heap="([^"]+)" ;;/.exec(wrapper)!;
+    for (const [name, { entrypoint }] of Object.entries(compose.services).filter(([, service]) => service.command !== undefined)) {
+      const flags = entrypoint?.slice(1, -1) ?? [];
+      expect([name, flags.join(" ")]).toEqual([name, name === command ? heap : ""]);
+    }
+    expect(compose.services).toHaveProperty(command!);
   });
 
   it("runs NATS with JetStream and room for inline images", () => {

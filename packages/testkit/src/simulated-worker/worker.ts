@@ -60,7 +60,7 @@ export async function startSimulatedWorker(runtime: Runtime, options: SimulatedW
   const feed = await KvFeed.start(runtime, { address, dialect, blockSize, imageTokenId: model.imageTokenId });
   const loop = new EngineLoop(new SimulatedEngine(config), feed, log);
   const names = dialect.readsMmHashes ? undefined : (options.imageNames ?? new Map<string, bigint>());
-  const serving = new Serving(model, loop, names, options.script ?? sentenceScript());
+  const serving = new Serving({ model, loop, names, script: options.script ?? sentenceScript(), allChoices: dialect.streamsAllChoices });
 
   const card = await workerCard({ model, servedName, dialect, blockSize, blocks });
   await runtime.discovery.register((instanceId) => ({
@@ -129,37 +129,58 @@ class EngineLoop {
   }
 }
 
+interface ServingParts {
+  readonly model: WorkerModel;
+  readonly loop: EngineLoop;
+  readonly names: ImageNames | undefined;
+  readonly script: Script;
+  /** Of `n` choices all are told, not the first alone. */
+  readonly allChoices: boolean;
+}
+
+/** What the engine is to answer, and to whom. */
+interface Answering {
+  readonly incoming: IncomingRequest;
+  readonly request: PreprocessedRequest;
+  readonly sink: ResponseSink;
+  readonly answer: ScriptedAnswer;
+  readonly work: Parameters<EngineLoop["run"]>[0];
+}
+
 /** The worker's side of each request. */
 class Serving {
-  readonly #model: WorkerModel;
-  readonly #loop: EngineLoop;
-  readonly #names: ImageNames | undefined;
-  readonly #script: Script;
+  readonly #parts: ServingParts;
   requests = 0;
 
-  constructor(model: WorkerModel, loop: EngineLoop, names: ImageNames | undefined, script: Script) {
-    this.#model = model;
-    this.#loop = loop;
-    this.#names = names;
-    this.#script = script;
+  constructor(parts: ServingParts) {
+    this.#parts = parts;
   }
 
   async handle(incoming: IncomingRequest, sink: ResponseSink): Promise<void> {
     const index = this.requests++;
     const request = decodePreprocessedRequest(decodeBody(incoming.codec, incoming.body));
-    const expanded = await expandPrompt(request, this.#model, this.#names, incoming.signal);
-    const answer = this.#script({ index, prompt: expanded.prompt });
+    const { model, names, script, allChoices } = this.#parts;
+    const expanded = await expandPrompt(request, model, names, incoming.signal);
+    const answer = script({ index, prompt: expanded.prompt });
     const tokensMax = this.#tokensMax(request, expanded.prompt.length);
     const id = `${incoming.contextId}/${index}`; // a caller may use a context id twice
+    const work = { id, ...expanded, tokensMax, answer: (at: number) => answer.tokens[at] };
+    const choices = allChoices ? Number(request.sampling_options?.n ?? 1) : 1;
+    const answering = { incoming, request, sink, answer, work };
+    await Promise.all(Array.from({ length: choices }, (_, choice) => this.#choose(choice, answering)));
+  }
+
+  /** One choice of the answer, to its end. */
+  async #choose(choice: number, { incoming, request, sink, answer, work }: Answering): Promise<void> {
     let said = 0;
-    for await (const step of this.#loop.run({ id, ...expanded, tokensMax, answer: (at) => answer.tokens[at] })) {
+    for await (const step of this.#parts.loop.run({ ...work, id: `${work.id}/${choice}` })) {
       if (incoming.signal.aborted) return;
       const beforeFault = step.tokens.slice(0, tokensBeforeFault(answer) - said);
       said += step.tokens.length;
       if (beforeFault.length === step.tokens.length) {
-        await sink.item({ data: outputOf(step, request, said) });
+        await sink.item({ data: { ...outputOf(step, request, said), index: choice } });
       } else {
-        if (beforeFault.length > 0) await sink.item({ data: { token_ids: beforeFault, index: 0 } });
+        if (beforeFault.length > 0) await sink.item({ data: { token_ids: beforeFault, index: choice } });
         await fail(answer.fault!.kind, incoming.signal);
       }
     }
@@ -167,14 +188,14 @@ class Serving {
 
   /** Room in the model's context, or what the request wants. */
   #tokensMax(request: PreprocessedRequest, promptTokens: number): number {
-    const room = this.#model.contextLength - promptTokens;
+    const room = this.#parts.model.contextLength - promptTokens;
     if (room <= 0) throw new AppError("context_length_exceeded", `The prompt length (${promptTokens}) should be less than max_seq_len`);
     return Math.min(room, request.stop_conditions?.max_tokens ?? room);
   }
 }
 
 function outputOf(step: EngineStep, request: PreprocessedRequest, said: number): EngineOutput {
-  const output = { token_ids: step.tokens, index: 0 };
+  const output = { token_ids: step.tokens };
   return step.end === undefined ? output : { ...output, finish_reason: step.end, completion_usage: usageOf(step, request, said) };
 }
 
