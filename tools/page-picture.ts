@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { cluster, dataUrl, publicModel, solidPng } from "@mm-router/testkit";
 import { freePort } from "@mm-router/runtime";
 import { chromium } from "playwright-core";
-import { ensureChromium } from "../packages/testkit/src/chromium.ts";
+import { ensureChromium } from "@mm-router/testkit/chromium";
 
 const [target = "docs/page.png", scheme = "light", width = "1240"] = process.argv.slice(2);
 const pictureBytesMax = 300_000;

@@ -8,6 +8,7 @@
 //
 // Needs are met while the file is collected, before any time limit of a test or hook runs.
 import { describe, it } from "vitest";
+import { ensureChromium } from "./chromium.ts";
 import { ensureClients } from "./client-venv.ts";
 import { type Release, releasesUnderTest } from "./dynamo-release.ts";
 import { ensureRelease } from "./dynamo-venv.ts";
@@ -27,6 +28,11 @@ export const real = {
   clients: async (): Promise<unknown> => {
     await real.infra();
     return ensureClients((line) => console.info(`testkit: ${line}`));
+  },
+  /** NATS, etcd and a browser. */
+  chromium: async (): Promise<unknown> => {
+    await real.infra();
+    return ensureChromium((line) => console.info(`testkit: ${line}`));
   },
   /** NATS, etcd and the wheels of a release. */
   release:

@@ -10,10 +10,10 @@ export async function showLatest() {
 }
 
 /**
- * The decision of a request; undefined where no router remembers it.
+ * The decision of a request; null where no router remembers it.
  *
  * @param {string} id
- * @returns {Promise<Decision | undefined>}
+ * @returns {Promise<Decision | null>}
  */
 export async function decisionOf(id) {
   const { decision } = await asked(`page/api/decisions?id=${encodeURIComponent(id)}`);
@@ -38,7 +38,7 @@ export function followLookups() {
 async function look(id) {
   try {
     const decision = await decisionOf(id);
-    fill("found", decision === undefined ? missing(id) : decisionView(decision));
+    fill("found", decision === null ? missing(id) : decisionView(decision));
   } catch (error) {
     fill("found", element("p", { class: "empty" }, `The routers could not be asked: ${/** @type {Error} */ (error).message}`));
   }
@@ -68,7 +68,6 @@ function link({ request_id: id }) {
 /** @param {string} url */
 async function asked(url) {
   const answer = await fetch(url);
-  if (answer.status === 404) return {};
   const body = await answer.json();
   if (!answer.ok) throw new Error(body.error?.message ?? `status ${answer.status}`);
   return body;

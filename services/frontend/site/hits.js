@@ -3,7 +3,7 @@
 //   attainable   an earlier prompt had it           ─┐ lost: evicted, or not computed yet
 //   available    the best worker held it            ─┤ lost: the best worker had too much to do
 //   captured     the chosen worker held it          ─┤ lost: gone when the request came, or the index was wrong
-//   delivered    the worker found it in its cache   ─┘
+//   delivered    the worker says it found it        ─┘   (of an image it counts the placeholder alone)
 import { counted, element, percent, refresh } from "./dom.js";
 
 /** @typedef {import("../src/page/overview-shape.ts").HitBlocks} HitBlocks */
@@ -13,7 +13,11 @@ const steps = /** @type {const} */ ([
   ["attainable", "had been in an earlier prompt", ""],
   ["available", "the best worker for it held it", "evicted, or still being computed"],
   ["captured", "the chosen worker held it", "given up for load: the holder had too much to do"],
-  ["delivered", "the worker found it in its cache", "gone when the request came"],
+  [
+    "delivered",
+    "the worker says it found it",
+    "not told by the worker: gone when the request came, or an image, of which workers count the placeholder alone",
+  ],
 ]);
 
 /**

@@ -73,7 +73,7 @@ async function showDecision(requestId) {
   if (requestId === "") return;
   for (let tries = endTries; tries > 0; tries--) {
     const decision = await decisionOf(requestId);
-    if (decision !== undefined) {
+    if (decision !== null) {
       fill("chat-decision", element("h3", {}, "Where it went"), decisionView(decision));
       pictures.mark(decision.images.map(pictureState));
       if (decision.outcome !== null) return;

@@ -3,7 +3,7 @@
 //   GET /                         the page (index.html)
 //   GET /page/{file}              its script and style
 //   GET /page/api/overview        what runs (overview.ts)
-//   GET /page/api/decisions       the latest decisions;   ?id=…: the one of a request, 404 where no router remembers it
+//   GET /page/api/decisions       the latest decisions;   ?id=…: the one of a request, null where no router remembers it
 //
 // I1  What the page may load and do is said by its policy: nothing from elsewhere, no inline script, no frame around it.
 // I2  Another site's script gets no answer (Sec-Fetch-Site), whatever the network lets it reach.
@@ -77,8 +77,7 @@ async function decisionsAnswer(context: Context<PageEnv>, { decisions }: PageDep
   const id = context.req.query("id");
   if (id === undefined) return json(200, { decisions: await decisions.latest(latestDefault) });
   const decision = id.length > idLengthMax ? undefined : await decisions.byRequest(id);
-  if (decision === undefined) return json(404, { error: { message: "no mm-router remembers this request" } });
-  return json(200, { decision });
+  return json(200, { decision: decision ?? null });
 }
 
 function json(status: number, body: object): Response {
