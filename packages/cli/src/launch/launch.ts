@@ -14,6 +14,8 @@ import {
   describeExit,
   type Discovery,
   type Environment,
+  freePort,
+  freePortBetween,
   helpText,
   levelOf,
   parseConfig,
@@ -31,6 +33,7 @@ import { type LaunchState, readState, removeState, writeState } from "./state-fi
 import { createUnwinder, type Unwinder } from "./unwind.ts";
 
 const root = resolve(import.meta.dirname, "..", "..", "..", "..");
+const usualAdminPort = 8001;
 const startTimeoutMs = 60_000; // our own processes are up in about a second; a loaded machine takes longer
 /** The launcher waits 20 s for its workers, 45 s for prefill workers; our own services drain in less. */
 const stopTimeoutMs = 60_000;
@@ -97,7 +100,8 @@ async function startStack({ settings, environment, unwinder, signal }: Stack): P
 
   const logDirectory = join(root, ".cache", "logs");
   mkdirSync(logDirectory, { recursive: true });
-  const plan = planStack({ settings, engine, modelFolder, natsUrl: infra.natsUrl, etcdUrl: infra.etcdUrl, environment });
+  const adminPort = settings.adminPort ?? (await freePortBetween(usualAdminPort, usualAdminPort).catch(() => freePort()));
+  const plan = planStack({ settings, engine, modelFolder, adminPort, natsUrl: infra.natsUrl, etcdUrl: infra.etcdUrl, environment });
   const children: Child[] = [];
   const begin = (planned: PlannedProcess): void => {
     const child = startProcess(planned, logDirectory);
@@ -108,7 +112,17 @@ async function startStack({ settings, environment, unwinder, signal }: Stack): P
   await startInOrder({ plan, settings, discovery, begin, url, wait: (what, timeoutMs) => ({ what, timeoutMs, signal, children }) });
 
   const text = await sendFirstRequest(url, settings.model, signal);
-  const state = { pid: process.pid, url, model: settings.model, engine, natsUrl: infra.natsUrl, etcdUrl: infra.etcdUrl, logDirectory };
+  const pageUrl = `http://127.0.0.1:${adminPort}/`;
+  const state = {
+    pid: process.pid,
+    url,
+    pageUrl,
+    model: settings.model,
+    engine,
+    natsUrl: infra.natsUrl,
+    etcdUrl: infra.etcdUrl,
+    logDirectory,
+  };
   writeState(root, state);
   announce(state, text);
   await untilEnd(children, signal);
@@ -177,6 +191,7 @@ function announce(state: LaunchState, firstAnswer: string): void {
     [
       "",
       `mm-router is up at ${state.url}, model ${state.model}${state.engine === "simulated" ? "  (SIMULATED workers: answers are made up)" : ""}`,
+      `page of what runs, with a playground: ${state.pageUrl}`,
       `first request answered: ${JSON.stringify(firstAnswer)}`,
       "",
       `text:\n  ${curl.text}`,

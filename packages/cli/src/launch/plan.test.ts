@@ -10,6 +10,7 @@ const input = (env: Record<string, string> = {}, engine: "trtllm" | "simulated" 
   settings: parseConfig(launchFields, [], env),
   engine,
   modelFolder: "/models/qwen",
+  adminPort: 8001,
   natsUrl: "nats://h:4222",
   etcdUrl: "http://h:2379",
   environment: { PATH: "/usr/bin", DYN_SYSTEM_PORT: "9090" },
@@ -25,7 +26,17 @@ describe("planStack", () => {
     expect(plan.routers[0]!.argv).toEqual(
       expect.arrayContaining(["--served-model-name", "Qwen/Qwen2-VL-2B-Instruct", "--block-size", "32"]),
     );
-    expect(plan.frontend.argv).toEqual(["frontend", "--http-port", "8000", "--namespace", "default"]);
+    expect(plan.frontend.argv).toEqual([
+      "frontend",
+      "--http-port",
+      "8000",
+      "--admin-host",
+      "127.0.0.1",
+      "--admin-port",
+      "8001",
+      "--namespace",
+      "default",
+    ]);
   });
 
   it("gives every process the same NATS, etcd and planes, and no shared status port", () => {

@@ -25,10 +25,14 @@ export interface StackPlanInput {
   readonly engine: "trtllm" | "simulated";
   /** Folder with the model's config and tokenizer files. */
   readonly modelFolder: string;
+  /** Of the frontend's page. */
+  readonly adminPort: number;
   readonly natsUrl: string;
   readonly etcdUrl: string;
   readonly environment: Environment;
 }
+
+const adminHost = "127.0.0.1";
 
 export function planStack(input: StackPlanInput): StackPlan {
   const { settings } = input;
@@ -56,7 +60,20 @@ export function planStack(input: StackPlanInput): StackPlan {
       argv: ["mm-router", ...routerArguments(input), ...place, ...blocks],
       environment: { ...shared, MMR_IMAGE_DIALECT: settings.imageDialect },
     })),
-    frontend: { name: "frontend", argv: ["frontend", "--http-port", String(settings.httpPort), ...place], environment: shared },
+    frontend: {
+      name: "frontend",
+      argv: [
+        "frontend",
+        "--http-port",
+        String(settings.httpPort),
+        "--admin-host",
+        adminHost,
+        "--admin-port",
+        String(input.adminPort),
+        ...place,
+      ],
+      environment: shared,
+    },
   };
 }
 

@@ -17,6 +17,11 @@ export const launchFields = {
   gpuId: field(optionalText, { flag: "gpu-id", env: "GPU_ID", help: "one GPU shared by all workers, its memory split" }),
   gpuIds: field(textList.optional(), { flag: "gpu-ids", env: "GPU_IDS", help: "GPUs, comma between them, one worker each (default: all)" }),
   httpPort: field(port.default(8000), { flag: "http-port", env: ["HTTP_PORT", "API_PORT"], help: "port of the OpenAI HTTP server" }),
+  adminPort: field(port.optional(), {
+    flag: "admin-port",
+    env: "ADMIN_PORT",
+    help: "port of the page, on this machine alone (default: 8001, or any free one when that is taken)",
+  }),
   indexerPort: field(port.default(0), {
     flag: "indexer-port",
     env: "MMR_INDEXER_PORT",

@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 export interface LaunchState {
   readonly pid: number;
   readonly url: string;
+  /** Of what runs. */
+  readonly pageUrl: string;
   readonly model: string;
   readonly engine: string;
   readonly natsUrl: string;
