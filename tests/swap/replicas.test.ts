@@ -16,6 +16,7 @@ import {
 } from "@mm-router/testkit";
 import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { withFurther } from "./harness/further-cells.ts";
 import { type IndexStack, startIndexStack } from "./harness/index-stack.ts";
 import { callInstance } from "./harness/our-client.ts";
 import { type RealRouter, startRealRouter } from "./harness/real-router.ts";
@@ -33,18 +34,19 @@ const tokensFrom = (first: number): number[] => Array.from({ length: 96 }, (_, a
 
 type Cell = readonly [Release, RequestPlane, EventPlane];
 
-const cells: readonly Cell[] = [
-  ["1.0.2", "tcp", "nats"],
-  ["1.6.1", "tcp", "zmq"],
-];
-/** Met by a run that names its releases. */
-const furtherCells: readonly Cell[] = [
-  ["1.2.1", "nats", "zmq"],
-  ["1.4.2", "tcp", "zmq"],
-  ["1.6.1", "nats", "nats"],
-];
+const cells = withFurther<Cell>(
+  [
+    ["1.0.2", "tcp", "nats"],
+    ["1.6.1", "tcp", "zmq"],
+  ],
+  [
+    ["1.2.1", "nats", "zmq"],
+    ["1.4.2", "tcp", "zmq"],
+    ["1.6.1", "nats", "nats"],
+  ],
+);
 
-for (const [release, requestPlane, eventPlane] of process.env.MMR_TEST_RELEASES === undefined ? cells : [...cells, ...furtherCells]) {
+for (const [release, requestPlane, eventPlane] of cells) {
   await describeProof(`routers beside a real router of ${release}, events over ${eventPlane}`, release, () => {
     let stack: IndexStack;
     let workers: DynamoWorker[];

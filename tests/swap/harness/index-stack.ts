@@ -44,7 +44,7 @@ export interface IndexStack extends AsyncDisposable {
   /** Start those of one component one after the other. */
   worker(options?: Pick<WorkerOptions, "engine" | "args" | "modality"> & { readonly events?: KvEventPath }): Promise<DynamoWorker>;
   mocker(options?: { readonly args?: readonly string[] }): Promise<DynamoMocker>;
-  indexer(component: string, environment?: Readonly<Record<string, string>>): Promise<StackIndexer>;
+  indexer(component: string, environment?: Readonly<Record<string, string>>, blockSize?: number): Promise<StackIndexer>;
 }
 
 export async function startIndexStack({ release, requestPlane, eventPlane }: IndexStackOptions): Promise<IndexStack> {
@@ -67,7 +67,8 @@ export async function startIndexStack({ release, requestPlane, eventPlane }: Ind
     worker: async (options = {}) =>
       all.use(await startDynamoWorker(place, { release, model, servedName: internalModel, modality: "text", ...options })),
     mocker: async ({ args = [] } = {}) => all.use(await startDynamoMocker(place, { release, model, component: "mocker", args })),
-    indexer: async (workers, environment = {}) => all.use(await startOurIndexer(place, { workers, environment })),
+    indexer: async (workers, environment = {}, blockSize = 32) =>
+      all.use(await startOurIndexer(place, { workers, environment, blockSize })),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

@@ -2,12 +2,10 @@
 //
 //   await using router = await startRealRouter(place, { release: "1.6.1", component, config: { use_remote_indexer: true } });
 //   await router.bestWorker(tokens)      { workerId, dpRank, overlap }, without booking
-import { existsSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseJson } from "@mm-router/protocol";
-import { type Place, type Release, type StartedProcess, startPython, waitFor } from "@mm-router/testkit";
+import { type Place, type Release, type StartedProcess, startPython } from "@mm-router/testkit";
+import { lineCallsTo } from "./line-calls.ts";
 
 const script = join(import.meta.dirname, "../python/kv_router.py");
 
@@ -52,11 +50,7 @@ export async function startRealRouter(place: Place, options: RealRouterOptions):
   const socketPath = join(place.directory, `router-${process.hrtime.bigint()}.sock`);
   const args = [script, socketPath, place.namespace, component, `${blockSize}`, JSON.stringify(config)];
   const started = await startPython(place, { name: "KvRouter", release, args });
-  await waitFor(
-    { what: `the KvRouter of ${release}`, deadlineMs: 60_000, child: started.child },
-    async () => existsSync(socketPath) || undefined,
-  );
-  const ask = lineCalls(connect(socketPath));
+  const ask = await lineCallsTo(socketPath, started);
   return {
     ...started,
     bestWorker: async (token_ids, request_id, more = {}) => {
@@ -79,26 +73,5 @@ export async function startRealRouter(place: Place, options: RealRouterOptions):
     },
     prefillDone: async (request_id) => void (await ask("mark_prefill_complete", { request_id })),
     free: async (request_id) => void (await ask("free", { request_id })),
-  };
-}
-
-/** Calls go out and answers come back in the same order. */
-function lineCalls(socket: Socket): (call: string, args: object) => Promise<unknown> {
-  const waiting: PromiseWithResolvers<unknown>[] = [];
-  const fail = (): void => {
-    for (const { reject } of waiting.splice(0)) reject(new Error("the KvRouter is gone"));
-  };
-  socket.on("error", fail).on("close", fail);
-  createInterface({ input: socket }).on("line", (line) => {
-    const { answer, error } = JSON.parse(line) as { answer?: unknown; error?: string };
-    const { resolve, reject } = waiting.shift()!;
-    if (error === undefined) resolve(answer);
-    else reject(new Error(error));
-  });
-  return (call, args) => {
-    const answered = Promise.withResolvers<unknown>();
-    waiting.push(answered);
-    socket.write(`${JSON.stringify({ call, with: args })}\n`);
-    return answered.promise;
   };
 }
