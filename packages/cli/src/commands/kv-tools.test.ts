@@ -1,4 +1,4 @@
-import { parseJson, stringifyJson } from "@mm-router/protocol";
+import { type JsonValue, parseJson, stringifyJson } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import * as hash from "./hash.ts";
@@ -82,6 +82,39 @@ describe("mmr index", () => {
     for (const [line, answer] of lines) expect(await run(line)).toBe(answer);
   });
 
+  it("finds what the real indexes of all releases found, script by script", async () => {
+    const { cases } = golden("kv/radix.json");
+    const wrong: string[] = [];
+    let steps = 0;
+    for (const { name, queries, steps: script } of cases) {
+      const run = index.createCommand();
+      for (const [number, step] of script.entries()) {
+        await run(lineOf(step), "");
+        if (!step.scores.every(Array.isArray)) continue; // releases differ
+        steps++;
+        const found: unknown[] = [];
+        for (const { hashes } of queries) found.push(rowsOf(await run({ find: hashes }, "")));
+        const expected = step.scores.map((rows: unknown[][]) => rows.map((row) => row.join(" ")).sort());
+        if (JSON.stringify(found) !== JSON.stringify(expected)) wrong.push(`${name}, ${number}`);
+      }
+    }
+    expect({ steps, wrong }).toEqual({ steps: 901, wrong: [] });
+  });
+
+  function lineOf({ op, worker_id, dp_rank, event_id, parent_hash, blocks, block_hashes }: any): JsonValue {
+    if (op === "remove_worker") return { remove_worker: worker_id };
+    if (op === "clear_all_blocks") return { clear_worker: worker_id };
+    const data = op === "stored" ? { stored: { parent_hash, blocks } } : op === "removed" ? { removed: { block_hashes } } : "cleared";
+    return { apply: { worker_id, event: { event_id, data, dp_rank } } };
+  }
+
+  function rowsOf(answer: object): string[] {
+    const { scores } = answer as { scores: Record<string, Record<string, number>> };
+    return Object.entries(scores)
+      .flatMap(([worker, ranks]) => Object.entries(ranks).map(([rank, blocks]) => `${worker} ${rank} ${blocks}`))
+      .sort();
+  }
+
   it.each([
     ["1.2", '{"scores":{}}'],
     ["1.4", '{"scores":{"1":{"1":1}}}'],
@@ -97,6 +130,11 @@ describe("mmr index", () => {
   });
 });
 
+interface Selection {
+  readonly costs: readonly (readonly [worker: string, rank: number, cost: number])[];
+  readonly ties: readonly (readonly [worker: string, rank: number])[];
+}
+
 describe("mmr select", () => {
   const run = runner(select.createCommand());
   const idle = '{"worker_id":8328741188661731592,"dp_rank":0,"overlap_blocks":0,"prefill_tokens":0,"decode_blocks":0}';
@@ -109,6 +147,35 @@ describe("mmr select", () => {
     expect(await run(`{"config":{"overlap_score_weight":0},"isl_tokens":160,"block_size":16,"workers":[${idle},${cached}]}`)).toContain(
       '"ties":[["8328741188661731592",0],["2",1]]',
     );
+  });
+
+  it("gives the costs of the real routers, and their picks among the ties, from the loads that they told", async () => {
+    const { cases } = golden("kv/selector.json");
+    const wrong: string[] = [];
+    let picked = 0;
+    for (const { name, isl, block_size, stored, config, override, results } of cases) {
+      if (override !== null) continue; // a line has a config alone
+      for (const { logits, by_release } of results) {
+        for (const { release, loads, picks } of by_release) {
+          const workers = loads.map(([worker_id, dp_rank, prefill, decode, requests = 0]: number[]) => {
+            const overlap = stored.find(([worker, rank]: number[]) => worker === worker_id && rank === dp_rank)?.[2] ?? 0;
+            const own = Math.max(0, isl - overlap * block_size);
+            const running = { prefill_tokens: Math.max(0, prefill! - own), decode_blocks: decode, active_requests: requests };
+            return { worker_id, dp_rank, overlap_blocks: overlap, ...running, new_decode_blocks: 0 };
+          });
+          const answer = (await select.createCommand()({ release, config, isl_tokens: isl, block_size, workers }, "")) as Selection;
+          const ties = new Set(answer.ties.map(([worker, rank]) => `${worker}:${rank}`));
+          const costs = new Map(answer.costs.map(([worker, rank, cost]) => [`${worker}:${rank}`, cost]));
+          for (const [worker, rank, logit] of logits)
+            if (Math.abs(costs.get(`${worker}:${rank}`)! - logit) > 1e-3) wrong.push(`${name}, ${release}: cost of ${worker}:${rank}`);
+          if ((config.router_temperature ?? 0) > 0) continue;
+          picked += picks.length;
+          for (const [worker, rank] of picks) if (!ties.has(`${worker}:${rank}`)) wrong.push(`${name}: pick of ${release}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(picked).toBeGreaterThan(150);
   });
 
   it("counts blocks that the request shares with running ones where it is told", async () => {
