@@ -78,13 +78,22 @@ function partsOf(content: LosslessJson): LosslessJson[] {
   return typeof content === "string" && content !== "" ? [textPart(content)] : [];
 }
 
+/** Members that rules 13 to 16 look at. */
+const ruledMembers = ["tool_calls", "function_call", "reasoning_content"];
+
 function templateMessage(message: Message, traits: TemplateTraits): Message {
+  if (isAsItStands(message, traits)) return message;
   const result = new Map(message);
   const content = message.get("content");
   if (content !== undefined) result.set("content", templateContent(content, traits));
   if (!traits.keepsArgumentText) parseCallArguments(result);
   parseFunctionCallArguments(result);
   return message.get("role") === "assistant" ? withReasoning(result, traits) : result;
+}
+
+/** Nearly every message: text that no rule changes. Templates cannot change what they are given, so it needs no copy. */
+function isAsItStands(message: Message, { needsContentParts }: TemplateTraits): boolean {
+  return typeof message.get("content") === "string" && !needsContentParts && !ruledMembers.some((name) => message.has(name));
 }
 
 /** Rules 9 to 12. */
