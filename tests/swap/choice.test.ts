@@ -11,6 +11,7 @@ import {
   blockHashes,
   type KvRouterConfig,
   LocalScheduler,
+  type RouterConfigOverride,
   type ScheduleRequest,
   sequenceHashes,
 } from "@mm-router/kv";
@@ -19,6 +20,7 @@ import { type DynamoMocker, etcdEntries, type Release } from "@mm-router/testkit
 import { describeProof } from "@mm-router/testkit/requires";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { withFurther } from "./harness/further-cells.ts";
 import { queryIndex } from "./harness/index-query.ts";
 import { type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
 import { blocksIn, untilIndexed } from "./harness/index-view.ts";
@@ -33,15 +35,36 @@ const decisions = Number(process.env.MMR_TEST_DECISIONS ?? 60);
 /** Of both, by the names of `KvRouterConfig`. */
 type Config = Readonly<Record<string, number | boolean>> & KvRouterConfig;
 
-const configs: Readonly<Record<string, { readonly since?: Release; readonly config: Config }>> = {
+interface Situation {
+  /** Absent: all. */
+  readonly releases?: readonly Release[];
+  readonly config: Config;
+  /** Goes with every request. */
+  readonly override?: RouterConfigOverride;
+}
+
+const credited: readonly Release[] = ["1.4.2", "1.6.1"];
+
+const situations: Readonly<Record<string, Situation>> = {
   default: { config: {} },
   "weight 0.5": { config: { overlap_score_weight: 0.5 } },
+  "weight 0": { config: { overlap_score_weight: 0 } },
   "weight 3, blocks not tracked": { config: { overlap_score_weight: 3, router_track_active_blocks: false } },
   "credit 0.7 with decay": {
-    since: "1.6.1",
+    releases: credited,
     config: { overlap_score_credit: 0.7, overlap_score_credit_decay: 0.5, decode_active_request_weight: 2 },
   },
-  "prefill tokens not tracked": { since: "1.6.1", config: { router_track_prefill_tokens: false, decode_active_request_weight: 1 } },
+  "scale 0.3": { releases: credited, config: { prefill_load_scale: 0.3, overlap_score_credit: 0.4 } },
+  "prefill tokens not tracked": { releases: credited, config: { router_track_prefill_tokens: false, decode_active_request_weight: 1 } },
+  "reuse of running blocks not assumed": { config: { router_assume_kv_reuse: false } },
+  // 1.6.1 ignores weights of an override (kv.md §8.5), 0.9.1 and 1.0.2 know the first alone
+  "weight 2 by override": { releases: ["1.0.2", "1.4.2"], config: {}, override: { overlap_score_weight: 2 } },
+  "credit 0.2, scale 0.5 by override": {
+    releases: ["1.4.2"],
+    config: { decode_active_request_weight: 2 },
+    override: { overlap_score_credit: 0.2, prefill_load_scale: 0.5 },
+  },
+  "prefill tokens not tracked by override": { releases: credited, config: {}, override: { track_prefill_tokens: false } },
 };
 
 /** A prompt: so many leading tokens of one of four stored families, then tokens of its own. */
@@ -59,7 +82,7 @@ const family = (n: number, length = 400): number[] => Array.from({ length }, (_,
 let own = 100_000;
 const tokensOf = (each: Prompt): number[] => [...family(each.family, each.shared), ...Array.from({ length: each.own }, () => own++)];
 
-for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) {
+for (const release of withFurther<Release>(["1.0.2", "1.6.1"], ["1.4.2"])) {
   await describeProof(`choices of a live KvRouter of ${release}`, release, () => {
     let stack: IndexStack;
     let workers: DynamoMocker[];
@@ -100,11 +123,12 @@ for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) 
       expect((await callInstance(stack.runtime, stack.place, worker, request)).error).toBeUndefined();
     }
 
-    const applicable = Object.entries(configs).filter(([, { since }]) => since === undefined || since === release);
-    it.each(applicable)("lie in our set of minima: %s", async (_name, { config }) => {
+    const applicable = Object.entries(situations).filter(([, { releases: all }]) => all?.includes(release) ?? true);
+    it.each(applicable)("lie in our set of minima: %s", async (_name, { config, override }) => {
       await using real = await startRealRouter(stack.place, { release, component: "mocker", blockSize, config });
-      await untilBothKnowAll(real);
-      const ours = new LocalScheduler({ blockSize, config, now: () => 0, random: () => 0.5 });
+      const hasIndex = config.overlap_score_weight !== 0; // else a real router keeps none, and its overlaps are 0
+      if (hasIndex) await untilBothKnowAll(real);
+      const ours = new LocalScheduler({ blockSize, config, now: () => 0, random: Math.random });
       const running: { readonly id: string; readonly booking: ReturnType<LocalScheduler["select"]> }[] = [];
       const wrong: object[] = [];
       let tied = 0;
@@ -120,11 +144,12 @@ for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) 
           ended.booking.free();
         }
         const tokens = tokensOf(next);
-        const request = await asked(tokens);
+        const request = { ...(await asked(tokens)), override };
         const decision = ours.explain(request);
-        const pick = await real.bestWorker(tokens, `r${n}`);
+        const pick = await real.bestWorker(tokens, `r${n}`, override && { router_config_override: override });
         const chosen = decision.ties.find(({ worker }) => worker.workerId === pick.workerId);
-        if (chosen === undefined || chosen.overlapBlocks !== pick.overlap) wrong.push({ n, next, pick, ...seen(decision) });
+        if (chosen === undefined || pick.overlap !== (hasIndex ? chosen.overlapBlocks : 0))
+          wrong.push({ n, next, pick, ...seen(decision) });
         if (decision.ties.length > 1) tied++;
         const rank = { workerId: pick.workerId as InstanceId, dpRank: pick.dpRank };
         running.push({ id: `r${n}`, booking: ours.select({ ...request, candidates: [rank] }) });

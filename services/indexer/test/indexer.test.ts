@@ -68,6 +68,32 @@ describe.each<[string, Omit<WorkerOptions, "address">]>([
     await expectSame(second, worker);
   });
 
+  it("gets equal answers of two indexers that have read as far, whenever they came", async () => {
+    const { address, worker } = await start();
+    await using _ = worker;
+    await using one = await startIndexer(address);
+    await story(worker);
+    await using two = await startIndexer(address);
+    for (const tokens of [path(7, 8), path(7, 8, 9), path(1, 2, 6)]) await worker.store(tokens);
+    await worker.remove(path(7, 8, 9));
+    const answersOf = async ({ get, metric }: TestIndexer): Promise<unknown[]> => {
+      const asked = [[1, 2, 3], [1, 2, 6], [7, 8, 9], [5]].map((hashes) => JSON.stringify({ model_name: "m", block_hashes: hashes }));
+      const answers = await Promise.all(asked.map((body) => get("/query_by_hash", { method: "POST", body })));
+      return [await metric("mm_router_indexer_log_lag_messages"), ...answers.map(({ body }) => body)];
+    };
+    for (const indexer of [one, two]) await expectSame(indexer, worker);
+    const answers = await answersOf(one);
+    expect(answers[0]).toBe(0);
+    expect(await answersOf(two)).toEqual(answers);
+    expect(answers.slice(1, 4)).toEqual(
+      Array(3).fill({
+        scores: expect.objectContaining({ [`${worker.id}`]: expect.anything() }),
+        frequencies: [],
+        instances: expect.anything(),
+      }),
+    );
+  });
+
   it("leaves nothing behind when it goes", async () => {
     const { address, worker } = await start();
     await using indexer = await startIndexer(address);

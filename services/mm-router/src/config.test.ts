@@ -40,11 +40,16 @@ describe("settings", () => {
   });
 
   it("reach the choice under upstream's names", () => {
-    const flags =
-      "--router-kv-overlap-score-credit-decay 0.5 --router-decode-active-request-weight 2 --no-router-track-active-blocks --no-router-assume-kv-reuse";
-    expect(schedulerConfig(parsed(flags.split(" "), { DYN_ROUTER_TRACK_PREFILL_TOKENS: "false" }))).toMatchObject({
+    const weights =
+      "--router-kv-overlap-score-credit 0.4 --router-kv-overlap-score-weight 3 --router-kv-overlap-score-credit-decay 0.5 --router-decode-active-request-weight 2 --router-temperature 0.7";
+    const switches = "--no-router-track-active-blocks --no-router-assume-kv-reuse --router-track-output-blocks";
+    expect(schedulerConfig(parsed(`${weights} ${switches}`.split(" "), { DYN_ROUTER_TRACK_PREFILL_TOKENS: "false" }))).toEqual({
+      overlap_score_credit: 0.4,
+      prefill_load_scale: 3,
       overlap_score_credit_decay: 0.5,
       decode_active_request_weight: 2,
+      router_temperature: 0.7,
+      router_track_output_blocks: true,
       router_track_active_blocks: false,
       router_track_prefill_tokens: false,
       router_assume_kv_reuse: false,
