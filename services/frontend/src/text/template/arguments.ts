@@ -50,11 +50,11 @@ export class Arguments {
   }
 
   exactText(): string {
-    return exactTextFrom(this.value());
+    return exactTextFrom(this.value(), this.#budget);
   }
 
   optionalExactText(): string | undefined {
-    return present(this.optionalValue(), exactTextFrom);
+    return present(this.optionalValue(), (value) => exactTextFrom(value, this.#budget));
   }
 
   count(): number {
@@ -114,7 +114,7 @@ export class Keywords {
   }
 
   exactText(name: string): string | undefined {
-    return present(this.value(name), exactTextFrom);
+    return present(this.value(name), (value) => exactTextFrom(value, this.#budget));
   }
 
   count(name: string): number | undefined {
@@ -139,12 +139,17 @@ function present<T>(value: Value, read: (value: Value) => T): T | undefined {
 
 function textFrom(value: Value, budget: Budget): string {
   if (value instanceof KeywordArguments) throw refusal("cannot convert kwargs to string");
-  return displayed(value, budget);
+  return read(displayed(value, budget), budget);
 }
 
-function exactTextFrom(value: Value): string {
+function exactTextFrom(value: Value, budget: Budget): string {
   const text = textOf(value);
   if (text === undefined) throw refusal("value is not a string");
+  return read(text, budget);
+}
+
+function read(text: string, budget: Budget): string {
+  budget.read(text.length);
   return text;
 }
 

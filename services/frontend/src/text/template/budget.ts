@@ -2,11 +2,12 @@
 // the process or fill its memory, however odd.
 //
 // Source: limits are ours; minijinja 2.24 (Dynamo 1.6.1) bounds only frames (500), ranges (100 000) and repeated
-// strings (100 MB). Steps are counted where work multiplies: loop turns, items made or compared, calls.
+// strings (100 MB). Steps are counted where work multiplies: statements, operations, items, calls, and text that is gone
+// over. Joining and repeating texts is free: the engine puts that off until somebody reads them.
 import { AppError } from "@mm-router/protocol";
 
 export interface RenderLimits {
-  /** Loop turns, list items and calls; 10 million take about a second. */
+  /** Statements, operations, list items, calls; 5 million take about half a second. */
   readonly stepsMax: number;
   /** UTF-16 units of any text a template makes, and of its output. */
   readonly textMax: number;
@@ -14,7 +15,10 @@ export interface RenderLimits {
   readonly depthMax: number;
 }
 
-export const defaultRenderLimits: RenderLimits = { stepsMax: 10_000_000, textMax: 64 * 1024 * 1024, depthMax: 500 };
+export const defaultRenderLimits: RenderLimits = { stepsMax: 5_000_000, textMax: 64 * 1024 * 1024, depthMax: 500 };
+
+/** Characters gone over in one step: some nanoseconds each. */
+const charactersPerStep = 16;
 
 /** Lists in lists, when they are printed or compared. */
 const nestingMax = 256;
@@ -39,8 +43,19 @@ export class Budget {
     if (this.#steps > this.limits.stepsMax) throw refusal(`template takes more than ${this.limits.stepsMax} steps`);
   }
 
-  /** The text itself; checked before anything is built on it. */
+  /** Paid for by whoever searches, compares or changes a text of this length. */
+  read(length: number): void {
+    this.spend(Math.floor(length / charactersPerStep));
+  }
+
+  /** The text itself, just written; checked before anything is built on it. */
   text(text: string): string {
+    this.read(text.length);
+    return this.joined(text);
+  }
+
+  /** The same for texts put together, which is free. */
+  joined(text: string): string {
     this.textLength(text.length);
     return text;
   }

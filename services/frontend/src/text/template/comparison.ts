@@ -8,9 +8,9 @@ import { compareText } from "./code-points.ts";
 import { absent, entriesOf, isInteger, kindOf, kinds, lengthOf, listItemsOf, mapMember, memberOf, textOf, type Value } from "./values.ts";
 
 export function areEqual(left: Value, right: Value, budget: Budget): boolean {
-  if (left === right) return true;
   const text = textOf(left);
-  if (text !== undefined) return text === textOf(right);
+  if (text !== undefined) return isSameText(text, textOf(right), budget);
+  if (left === right) return true;
   const number = numberOf(left);
   if (number !== undefined) {
     const other = numberOf(right);
@@ -18,6 +18,12 @@ export function areEqual(left: Value, right: Value, budget: Budget): boolean {
     return other !== undefined && number == other; // eslint-disable-line eqeqeq
   }
   return areEqualContainers(left, right, budget);
+}
+
+function isSameText(text: string, other: string | undefined, budget: Budget): boolean {
+  if (text.length !== other?.length) return false;
+  budget.read(text.length);
+  return text === other;
 }
 
 function areEqualContainers(left: Value, right: Value, budget: Budget): boolean {
@@ -41,12 +47,18 @@ function hasMember(map: Value, key: Value, value: Value, budget: Budget): boolea
 /** Negative, zero or positive, as for sort. */
 export function compareValues(left: Value, right: Value, budget: Budget): number {
   const byKind = kinds.indexOf(kindOf(left)) - kinds.indexOf(kindOf(right));
-  if (byKind !== 0 || left === right) return byKind;
+  if (byKind !== 0) return byKind;
   const text = textOf(left);
-  if (text !== undefined) return compareText(text, textOf(right) ?? "");
+  if (text !== undefined) return orderOfTexts(text, textOf(right) ?? "", budget);
+  if (left === right) return 0;
   const number = numberOf(left);
   if (number !== undefined) return compareNumbers(number, numberOf(right) ?? 0);
   return compareContainers(left, right, budget);
+}
+
+function orderOfTexts(left: string, right: string, budget: Budget): number {
+  budget.read(Math.min(left.length, right.length));
+  return compareText(left, right);
 }
 
 function compareNumbers(left: number | bigint, right: number | bigint): number {

@@ -166,6 +166,34 @@ describe("hostile templates", () => {
     expect(performance.now() - start).toBeLessThan(2_000);
   });
 
+  const readings = [
+    ...["upper", "lower", "title", "capitalize", "trim", "escape", "urlencode", "length", "reverse", "tojson", "indent", "lines", "list"],
+    ...["unique|list", "sort|list", "replace('y', '')", "split('y')", "split('')", "pprint", "batch(2)|list", "groupby('z')", "min"],
+  ].map((filter) => `s|${filter}`);
+  const callings = [
+    ...["strip()", "lstrip('y')", "rstrip()", "split('y')", "split()", "splitlines()", "replace('y', 'z')", "find('y')", "rfind('y')"],
+    ...[
+      "count('y')",
+      "count('')",
+      "startswith('y')",
+      "upper()",
+      "title()",
+      "isalpha()",
+      "isspace()",
+      "isupper()",
+      "islower()",
+      "isdigit()",
+    ],
+  ].map((call) => `s.${call}`);
+  const operating = ["s == t", "s < t", "'y' in s", "s[::2]", "s[5:]", "'%s'|format(s)", "'{}'.format(s)", "s is upper", "s is lower"];
+  const nesting = ["[s]|join", "[s, s]|map('upper')|list", "[s]|string", "[s] ~ ''", "{'a': s}|tojson", "s is endingwith('y')"];
+
+  it.each([...readings, ...callings, ...operating, ...nesting])("%s on a long text, again and again: ends at the limit", (expression) => {
+    const texts = "{% set s = 'x' * 60000 %}{% set t = 'x' * 59999 ~ 'x' %}";
+    const source = `${texts}{% for i in range(10000) %}{% set r = ${expression} %}{% endfor %}`;
+    expect(() => render(source, {}, small)).toThrow(/steps/);
+  });
+
   it.each([
     ["parentheses", `{{ ${"(".repeat(100_000)}1${")".repeat(100_000)} }}`],
     ["lists", `{{ ${"[".repeat(100_000)}${"]".repeat(100_000)} }}`],

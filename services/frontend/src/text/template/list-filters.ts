@@ -161,6 +161,7 @@ function lastOf(value: Value): Value {
 function reversed(value: Value, { budget }: Render): Value {
   const text = textOf(value);
   if (text !== undefined) {
+    budget.spend(text.length);
     const backwards = codePointsOf(text).reverse().join("");
     return value instanceof SafeText ? new SafeText(backwards) : backwards;
   }

@@ -8,7 +8,7 @@ import { type Budget, refusal } from "./budget.ts";
 import { isPythonSpace, pythonTrimEnd, pythonTrimStart, trimSetEnd, trimSetStart } from "./code-points.ts";
 import { areEqual } from "./comparison.ts";
 import { displayed } from "./printing.ts";
-import { capitalized, joined, pythonLines, pythonWords, replaced, splitBy, titled } from "./text-operations.ts";
+import { capitalized, joined, partsMax, pythonLines, pythonWords, replaced, splitBy, titled } from "./text-operations.ts";
 import { braceFormatted } from "./text-format.ts";
 import {
   absent,
@@ -79,7 +79,7 @@ function byteOffset(text: string, index: number): number {
 const textMethods: ReadonlyMap<string, TextMethod> = new Map([
   ["upper", constant((text) => text.toUpperCase())],
   ["lower", constant((text) => text.toLowerCase())],
-  ["title", constant(titled)],
+  ["title", titleMethod],
   ["capitalize", constant(capitalized)],
   ["islower", everyCharacter(/^\p{Lowercase}*$/u)],
   ["isupper", everyCharacter(/^\p{Uppercase}*$/u)],
@@ -94,7 +94,7 @@ const textMethods: ReadonlyMap<string, TextMethod> = new Map([
   ["rstrip", stripping({ start: false, end: true })],
   ["find", searching((text, wanted) => byteOffset(text, text.indexOf(wanted)))],
   ["rfind", searching((text, wanted) => byteOffset(text, text.lastIndexOf(wanted)))],
-  ["count", searching((text, wanted) => splitBy(text, wanted, undefined).length - 1)],
+  ["count", countMethod],
   ["startswith", matchingAffix((text, affix) => text.startsWith(affix))],
   ["endswith", matchingAffix((text, affix) => text.endsWith(affix))],
   ["replace", replaceMethod],
@@ -110,10 +110,22 @@ function replaceMethod(text: string, values: Arguments, budget: Budget): Value {
   return replaced(text, from, to, times, budget);
 }
 
+function titleMethod(text: string, values: Arguments, budget: Budget): Value {
+  values.end();
+  return titled(text, budget);
+}
+
+function countMethod(text: string, values: Arguments, budget: Budget): Value {
+  const wanted = values.exactText();
+  values.end();
+  budget.spend(partsMax(text, wanted));
+  return splitBy(text, wanted, undefined).length - 1;
+}
+
 function splitMethod(text: string, values: Arguments, budget: Budget): Value {
   const [separator, splits] = [values.optionalExactText(), values.optionalWhole()];
   values.end();
-  budget.spend(text.length);
+  budget.spend(partsMax(text, separator));
   return separator === undefined ? pythonWords(text, splits) : splitBy(text, separator, splits);
 }
 
@@ -138,9 +150,16 @@ function joinMethod(text: string, values: Arguments, budget: Budget): Value {
 export function callPythonMethod(value: Value, name: string, values: readonly Value[], budget: Budget): Value | typeof absent {
   const text = textOf(value);
   const given = new Arguments(values, budget);
-  if (text !== undefined) return textMethods.get(name)?.(text, given, budget) ?? (textMethods.has(name) ? undefined : absent);
+  if (text !== undefined) return callTextMethod(text, name, given, budget);
   if (kindOf(value) === "map") return callMapMethod(value, name, given);
   return kindOf(value) === "sequence" && name === "count" ? countItems(value, given, budget) : absent;
+}
+
+function callTextMethod(text: string, name: string, values: Arguments, budget: Budget): Value | typeof absent {
+  const method = textMethods.get(name);
+  if (method === undefined) return absent;
+  budget.read(text.length);
+  return method(text, values, budget);
 }
 
 function callMapMethod(map: Value, name: string, values: Arguments): Value | typeof absent {

@@ -27,6 +27,7 @@ export type ComparisonOperator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | 
 export type ArithmeticOperator = "+" | "-" | "*" | "/" | "//" | "%" | "**";
 
 export function arithmetic(operator: ArithmeticOperator, left: Value, right: Value, budget: Budget): Value {
+  budget.spend();
   switch (operator) {
     case "+":
       return add(left, right, budget);
@@ -42,7 +43,7 @@ export function arithmetic(operator: ArithmeticOperator, left: Value, right: Val
 export function add(left: Value, right: Value, budget: Budget): Value {
   const text = textOf(left);
   const more = textOf(right);
-  if (text !== undefined && more !== undefined) return budget.text(text + more);
+  if (text !== undefined && more !== undefined) return budget.joined(text + more);
   const items = listItemsOf(left);
   const others = listItemsOf(right);
   if (items === undefined || others === undefined) return calculate("+", left, right);
@@ -194,6 +195,7 @@ function impossible(operator: string, left: Value, right: Value): Error {
 }
 
 export function compared(operator: ComparisonOperator, left: Value, right: Value, budget: Budget): boolean {
+  budget.spend();
   switch (operator) {
     case "==":
       return areEqual(left, right, budget);
@@ -215,14 +217,17 @@ function isOrdered(operator: "<" | "<=" | ">" | ">=", order: number): boolean {
 
 /** `left ~ right` */
 export function concatenated(left: Value, right: Value, budget: Budget): string {
-  return budget.text(displayed(left, budget) + displayed(right, budget));
+  return budget.joined(displayed(left, budget) + displayed(right, budget));
 }
 
 /** `value in container` */
 export function contains(container: Value, value: Value, budget: Budget): boolean {
   if (container === undefined) return false;
   const text = textOf(container);
-  if (text !== undefined) return text.includes(displayed(value, budget));
+  if (text !== undefined) {
+    budget.read(text.length);
+    return text.includes(displayed(value, budget));
+  }
   const items = listItemsOf(container);
   if (items !== undefined) {
     budget.spend(items.length);
@@ -240,6 +245,7 @@ export function sliced(value: Value, start: Value, stop: Value, step: Value, bud
   if (value === undefined || value === null) return [];
   const text = textOf(value);
   if (text !== undefined) {
+    budget.spend(text.length);
     const characters = codePointsOf(text);
     return slicedItems(characters, characters.length, bounds).join("");
   }

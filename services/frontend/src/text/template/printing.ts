@@ -23,12 +23,12 @@ export function displayed(value: Value, budget: Budget): string {
 }
 
 export function debugged(value: Value, budget: Budget): string {
-  return new DebugPrinter(budget, false).print(value);
+  return budget.text(new DebugPrinter(budget, false).print(value));
 }
 
 /** Over several lines, as `{:#?}` of Rust: the filter `pprint`. */
 export function prettyPrinted(value: Value, budget: Budget): string {
-  return new DebugPrinter(budget, true).print(value);
+  return budget.text(new DebugPrinter(budget, true).print(value));
 }
 
 class DebugPrinter {

@@ -12,7 +12,7 @@ import { entriesOf, isInteger, kindOf, listItemsOf, textOf, type Value } from ".
 
 /** @param indent spaces per level; undefined: one line */
 export function pythonJson(value: Value, indent: number | undefined, budget: Budget): string {
-  return new JsonWriter(indent, budget).write(value, "\n");
+  return budget.text(new JsonWriter(indent, budget).write(value, "\n"));
 }
 
 class JsonWriter {

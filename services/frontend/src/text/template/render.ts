@@ -31,5 +31,6 @@ function isPlain(value: Value): boolean {
 const entities: Readonly<Record<string, string>> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#x27;", "/": "&#x2f;" };
 
 export function htmlEscaped(text: string, budget: Budget): string {
+  budget.spend(text.length); // all of it may have to be replaced
   return budget.text(text.replace(/[<>&"'/]/g, (character) => entities[character] ?? character));
 }

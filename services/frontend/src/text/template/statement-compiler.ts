@@ -23,12 +23,16 @@ type OfKind<K extends Statement["kind"]> = Extract<Statement, { kind: K }>;
 /** Blocks found on the way, for `self.name()`. */
 export type Blocks = Map<string, Execute>;
 
+/** A turn of a loop sets up names and its `loop`, whatever its body does. */
+const stepsPerTurn = 4;
+
 export class StatementCompiler {
   readonly blocks: Blocks = new Map();
 
   compile(statements: readonly Statement[]): Execute {
     const steps = statements.map((statement) => this.#statement(statement));
     return (frame, output) => {
+      frame.budget.spend(steps.length);
       for (const step of steps) {
         const signal = step(frame, output);
         if (signal !== undefined) return signal;
@@ -110,6 +114,7 @@ export class StatementCompiler {
       });
       const inner = frame.inner(loop);
       for (const [index, item] of items.entries()) {
+        frame.budget.spend(stepsPerTurn);
         inner.forget();
         loop.turn(index);
         assign(item, inner);

@@ -3,7 +3,7 @@
 // Source: minijinja 2.24 filters.rs; length, tojson, fromjson and trim are Dynamo 1.6.1's own.
 import { JsonFloat, parseJsonLossless } from "@mm-router/protocol";
 import { Arguments, keepSafety, type Keywords } from "./arguments.ts";
-import { refusal } from "./budget.ts";
+import { type Budget, refusal } from "./budget.ts";
 import { splitWhiteSpace, trimSetEnd, trimSetStart } from "./code-points.ts";
 import { float, truncated } from "./numbers.ts";
 import { asFloat } from "./operators.ts";
@@ -11,7 +11,18 @@ import { displayed, prettyPrinted, printed } from "./printing.ts";
 import { pythonJson } from "./python-json.ts";
 import { htmlEscaped, type Operation, type Render } from "./render.ts";
 import { printfFormatted } from "./text-format.ts";
-import { capitalized, indented, pythonTrim, pythonWords, replaced, rustLines, splitBy, titled, urlEncoded } from "./text-operations.ts";
+import {
+  capitalized,
+  indented,
+  partsMax,
+  pythonTrim,
+  pythonWords,
+  replaced,
+  rustLines,
+  splitBy,
+  titled,
+  urlEncoded,
+} from "./text-operations.ts";
 import { entriesOf, exactInteger, isInteger, isTrue, itemAt, kindOf, lengthOf, SafeText, textOf, type Value } from "./values.ts";
 
 /** A filter of one text without arguments; the result is safe if the text was. */
@@ -57,10 +68,14 @@ const splitFilter: Operation = (values, { budget }) => {
   const given = new Arguments(values, budget);
   const [text, separator, splits] = [given.exactText(), given.optionalExactText(), given.optionalWhole()];
   given.end();
-  budget.spend(text.length);
+  budget.spend(partsMax(text, separator));
+  return cutText(text, separator, splits);
+};
+
+function cutText(text: string, separator: string | undefined, splits: number | undefined): string[] {
   if (separator !== undefined) return splitBy(text, separator, splits);
   return splits === undefined || splits < 0 ? splitWhiteSpace(text) : pythonWords(text, splits);
-};
+}
 
 const linesFilter: Operation = (values, { budget }) => {
   const given = new Arguments(values, budget);
@@ -89,7 +104,7 @@ const formatFilter: Operation = ([format, ...values], { budget }) => {
 
 const urlEncodeFilter = onValue((value, { budget }) => {
   const entries = entriesOf(value);
-  if (entries === undefined) return urlEncoded(value === null ? "" : displayed(value, budget));
+  if (entries === undefined) return budget.text(urlEncoded(value === null ? "" : displayed(value, budget)));
   const present = entries.filter(([, member]) => member !== null && member !== undefined);
   return present.map(([key, member]) => `${urlEncoded(displayed(key, budget))}=${urlEncoded(displayed(member, budget))}`).join("&");
 });
@@ -111,6 +126,7 @@ const fromJsonFilter: Operation = (values, { budget }) => {
   const given = new Arguments(values, budget);
   const text = given.text();
   given.end();
+  budget.spend(text.length); // its values cost more than its characters
   try {
     return parseJsonLossless(text);
   } catch (cause) {
@@ -192,7 +208,7 @@ export const textFilters: ReadonlyMap<string, Operation> = new Map([
   ["e", escapeFilter],
   ["upper", onText((text) => text.toUpperCase())],
   ["lower", onText((text) => text.toLowerCase())],
-  ["title", onValue((value, { budget }) => titled(displayed(value, budget)))],
+  ["title", onValue((value, { budget }) => titled(displayed(value, budget), budget))],
   ["capitalize", onText(capitalized)],
   ["replace", replaceFilter],
   ["trim", trimFilter],
@@ -214,12 +230,18 @@ export const textFilters: ReadonlyMap<string, Operation> = new Map([
   ["float", onValue(toFloat)],
   ["abs", onValue(absolute)],
   ["round", roundFilter],
-  ["length", onValue((value) => lengthOf(value) ?? 0)],
+  ["length", onValue((value, { budget }) => counted(value, budget) ?? 0)],
   ["count", onValue(countedLength)],
 ]);
 
-function countedLength(value: Value): Value {
-  const length = lengthOf(value);
+/** Characters have to be looked at to be counted. */
+function counted(value: Value, budget: Budget): number | undefined {
+  budget.read(textOf(value)?.length ?? 0);
+  return lengthOf(value);
+}
+
+function countedLength(value: Value, { budget }: Render): Value {
+  const length = counted(value, budget);
   if (length === undefined) throw refusal(`cannot calculate length of value of type ${kindOf(value)}`);
   return length;
 }

@@ -3,7 +3,8 @@ import type { Budget } from "./budget.ts";
 import { pythonTrimEnd, pythonTrimStart } from "./code-points.ts";
 
 /** Upper case after white space and ASCII punctuation ("it's" → "It'S"). */
-export function titled(text: string): string {
+export function titled(text: string, budget: Budget): string {
+  budget.spend(text.length); // each character is looked at alone
   let result = "";
   let first = true;
   for (const character of text) {
@@ -27,10 +28,12 @@ export function capitalized(text: string): string {
 
 /** @param times how many occurrences from the left; undefined or negative: all */
 export function replaced(text: string, from: string, to: string, times: number | undefined, budget: Budget): string {
+  budget.spend(partsMax(text, from));
   const parts = from === "" ? ["", ...text, ""] : text.split(from);
-  budget.spend(parts.length);
   const count = times === undefined || times < 0 ? parts.length - 1 : Math.min(times, parts.length - 1);
-  budget.textLength(text.length + count * (to.length - from.length));
+  const length = text.length + count * (to.length - from.length);
+  budget.textLength(length);
+  budget.read(length);
   return (
     parts.slice(0, count + 1).join(to) +
     parts
@@ -40,10 +43,16 @@ export function replaced(text: string, from: string, to: string, times: number |
   );
 }
 
+/** How many parts a text can have at most: paid for before they are made. White space, `undefined`, may stand at every place. */
+export function partsMax(text: string, separator: string | undefined): number {
+  return Math.ceil(text.length / Math.max(1, separator?.length ?? 1));
+}
+
 export function joined(parts: readonly string[], separator: string, budget: Budget): string {
   let length = separator.length * Math.max(0, parts.length - 1);
   for (const part of parts) length += part.length;
   budget.textLength(length);
+  budget.read(length);
   return parts.join(separator);
 }
 
@@ -91,6 +100,7 @@ export function pythonTrim(text: string): string {
 /** Text indented by `width` spaces from its second line on; a line break at the end is dropped. */
 export function indented(text: string, width: number, options: { first: boolean; blank: boolean }, budget: Budget): string {
   const lines = text.replace(/\r?\n?$/, "").split("\n");
+  budget.spend(lines.length);
   budget.textLength(text.length + width * lines.length);
   const margin = " ".repeat(width);
   return lines.map((line, index) => ((index === 0 && !options.first) || (line === "" && !options.blank) ? line : margin + line)).join("\n");

@@ -167,8 +167,10 @@ export function lengthOf(value: Value): number | undefined {
 
 /** What a loop over `value` gets: items, keys, characters, nothing for none and undefined; undefined where it fails. */
 export function itemsOf(value: Value, budget: Budget): readonly Value[] | undefined {
+  const characters = textOf(value)?.length;
+  if (characters !== undefined) budget.spend(characters); // before they are made
   const items = listedItemsOf(value);
-  if (items !== undefined) budget.spend(items.length);
+  if (items !== undefined && characters === undefined) budget.spend(items.length);
   return items;
 }
 
