@@ -12,12 +12,10 @@
 // CPU is the router process's own (/proc), all its threads. Goals (2 cores, this process takes its part of them): warm ≥ 1 000 requests/s,
 // pixels ≤ 1.3 × bare, added gap ≤ 2 ms p99 with a core free.
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { stringifyJson } from "@mm-router/protocol";
 import type { EndpointClient } from "@mm-router/runtime";
 import { load } from "./support/load.ts";
+import { servePictures } from "./support/picture-server.ts";
 import { type Picture, pictures } from "./support/pictures.ts";
 import { cpuMsOf, quantile, residentMibOf } from "./support/process-cost.ts";
 import { benchStack, until } from "./support/stack.ts";
@@ -28,15 +26,7 @@ const modes = ["text", "warm", "size", "content", "pixels"] as const;
 type Mode = (typeof modes)[number];
 
 const album = await pictures();
-
-// Each URL is another file: bytes behind the end change the content and not the picture.
-const server = createServer((request, response) => {
-  const [, name, tail] = request.url!.split("/");
-  response.end(Buffer.concat([album.find((picture) => picture.name === name)!.bytes, Buffer.from(tail!)]));
-}).listen(0, "127.0.0.1");
-await once(server, "listening");
-const imagesAt = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-
+await using served = await servePictures(album);
 await using stack = await benchStack("tcp", { DYN_MM_ALLOW_INTERNAL: "1", MMR_IMAGE_FRESH_MS: "600000" });
 const { modelFolder } = stack;
 await stack.script("fast-worker", namespace, "trtllm", modelFolder, "bench__internal", 1);
@@ -51,7 +41,6 @@ const canaryWorker = workers.instances.list().find(({ instanceId }) => instanceI
 const rows: Record<string, string | number>[] = [];
 for (const mode of modes) await measure(mode);
 console.table(rows);
-server.close();
 
 /** A router of its own per mode: nothing is known of what the mode before downloaded. */
 async function measure(mode: Mode): Promise<void> {
@@ -116,7 +105,7 @@ async function ask(client: EndpointClient, body: Buffer, onBatch: () => void = (
 }
 
 function imageBody({ name }: Picture, mode: Mode): Buffer {
-  const url = `${imagesAt}/${name}/${mode === "warm" ? "same" : randomUUID()}`;
+  const url = served.urlOf(name, mode === "warm" ? "same" : randomUUID());
   const extra = mode === "size" ? { extra_args: { mm_hashes: [randomUUID().replaceAll("-", "").slice(0, 16)] } } : {};
   return bodyOf(worker, [151652, 151655, 151653], { multi_modal_data: { image_url: [{ Url: url }] }, ...extra });
 }

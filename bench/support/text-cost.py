@@ -14,7 +14,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-RENDERINGS = 300
+RENDERINGS = 3000
 
 
 def cpu_us(work):
