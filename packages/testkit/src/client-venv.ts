@@ -1,4 +1,4 @@
-// The official Python clients, in .cache/clients.
+// Python programs that talk to a frontend: the official clients in .cache/clients, a fuzzer in .cache/schemathesis.
 import { join } from "node:path";
 import { projectRoot } from "./project-root.ts";
 import { ensureVenv } from "./python-venv.ts";
@@ -11,6 +11,19 @@ export function ensureClients(say: (line: string) => void): Promise<string> {
       folder: join(projectRoot, ".cache", "clients"),
       steps: [["openai==3.54.0", "anthropic==2.12.0"]],
       check: "import openai, anthropic",
+    },
+    say,
+  );
+}
+
+/** Path of a Python that has `schemathesis`, which makes requests of an OpenAPI description. @throws Missing as `ensureVenv` */
+export function ensureSchemathesis(say: (line: string) => void): Promise<string> {
+  return ensureVenv(
+    {
+      name: "schemathesis",
+      folder: join(projectRoot, ".cache", "schemathesis"),
+      steps: [["schemathesis==4.32.5"]],
+      check: "import schemathesis",
     },
     say,
   );

@@ -6,6 +6,8 @@ import type { RecordedRequest } from "./http-client.ts";
 type LosslessMap = Map<string, LosslessJson>;
 const cases = (parseJsonLossless(goldenText("frontend/requests.json")) as LosslessMap).get("cases") as LosslessMap[];
 
+export const recordedIds: readonly string[] = cases.map((each) => each.get("id") as string);
+
 /** @returns undefined for an unknown id */
 export function recordedRequest(id: string): RecordedRequest | undefined {
   const recorded = cases.find((each) => each.get("id") === id);
