@@ -16,6 +16,7 @@ import {
   type Place,
   type Release,
   type RequestPlane,
+  type StartedProcess,
   startDynamoFrontend,
   startDynamoMocker,
   startDynamoWorker,
@@ -35,18 +36,24 @@ import {
 } from "./our-process.ts";
 import { projectRoot } from "./project-root.ts";
 
-export interface ClusterWorkers extends Pick<WorkerOptions, "args" | "events" | "engine" | "modality"> {
+export interface ClusterWorkers extends Pick<WorkerOptions, "args" | "events" | "engine" | "modality" | "pythonWithTorch"> {
   /** Of real workers; without it they are simulated. */
   readonly release?: Release;
   /** Default 2. */
   readonly count?: number;
   readonly component?: string;
+  /** Starts workers of another kind than real `dynamo.trtllm` or simulated; resolves when they are registered. */
+  readonly start?: (place: Place, served: ServedWorkers) => Promise<readonly StartedProcess[]>;
 }
+
+export type ServedWorkers = Required<Pick<WorkerOptions, "model" | "servedName" | "component" | "blockSize">>;
 
 export interface ClusterOptions {
   readonly requestPlane?: RequestPlane;
   readonly eventPlane?: Place["eventPlane"];
   readonly modelType?: ModelType;
+  /** Model folder, instead of the one that `modelType` names. */
+  readonly model?: string;
   readonly blockSize?: number;
   readonly workers: ClusterWorkers;
   readonly indexer?: boolean;
@@ -90,7 +97,7 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
   const etcd = started.use(await startEtcd());
   const { requestPlane = "nats", eventPlane = "nats", blockSize = 32, environment = {} } = options;
   const place: Place = { natsUrl: nats.url, etcdUrl: etcd.url, namespace: "cell", requestPlane, eventPlane, directory };
-  const model = modelDir({ modelType: options.modelType ?? "qwen2_vl" });
+  const model = options.model ?? modelDir({ modelType: options.modelType ?? "qwen2_vl" });
   const component = options.workers.component ?? defaultComponent(options.workers.release);
   const served = { model, servedName: internalModel, component, blockSize };
 
@@ -121,17 +128,20 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
 }
 
 type StartedWorkers = Pick<Cluster, "workers" | "simulatedWorkers">;
-type ServedWorkers = Required<Pick<WorkerOptions, "model" | "servedName" | "component" | "blockSize">>;
 
 /** One after the other: a new id in etcd is that of the one just started. */
 async function startWorkers(
   place: Place,
   { served, environment }: { readonly served: ServedWorkers; readonly environment: Readonly<Record<string, string>> },
-  { release, count = 2, component: _component, ...options }: ClusterWorkers,
+  { release, count = 2, component: _component, start, ...options }: ClusterWorkers,
   started: AsyncDisposableStack,
 ): Promise<StartedWorkers> {
   const workers: DynamoWorker[] = [];
   const simulatedWorkers: OurService[] = [];
+  if (start !== undefined) {
+    for (const worker of await start(place, served)) started.use(worker);
+    return { workers, simulatedWorkers };
+  }
   for (let i = 0; i < count; i++) {
     if (release === undefined)
       simulatedWorkers.push(started.use(await startSimulatedProcess(place, { ...served, ...options, environment })));

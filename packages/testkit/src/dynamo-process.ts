@@ -36,22 +36,29 @@ export interface HttpFrontend extends StartedProcess {
   readonly url: string;
 }
 
-export interface PythonOptions {
+export interface InterpreterOptions {
   readonly name: string;
-  readonly release: Release;
   /** Arguments of the interpreter: `-m module …` or a script. */
   readonly args: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly onLine?: (line: string) => void;
 }
 
+export interface PythonOptions extends InterpreterOptions {
+  readonly release: Release;
+}
+
 /** Starts the release's Python in a place; does not wait for anything. */
-export async function startPython(place: Place, options: PythonOptions): Promise<StartedProcess> {
-  const python = await ensureRelease(options.release, (line) => console.info(`testkit: ${line}`));
+export async function startPython(place: Place, { release, name, ...options }: PythonOptions): Promise<StartedProcess> {
+  const python = await ensureRelease(release, (line) => console.info(`testkit: ${line}`));
+  return startInterpreter(place, python, { name: `${name} ${release}`, ...options });
+}
+
+/** The same with the Python of another environment. */
+export function startInterpreter(place: Place, python: string, options: InterpreterOptions): StartedProcess {
+  const { name, args, onLine } = options;
   const environment = { ...environmentOf(place), ...options.environment };
-  const line = options.onLine === undefined ? {} : { onLine: options.onLine };
-  const child = startChild({ name: `${options.name} ${options.release}`, command: python, args: options.args, environment, ...line });
-  return startedProcess(child);
+  return startedProcess(startChild({ name, command: python, args, environment, ...(onLine && { onLine }) }));
 }
 
 /** Keeps the child for failure reports and ends it with its owner. */

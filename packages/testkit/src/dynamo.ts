@@ -8,7 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "@mm-router/cli/infra";
 import { defaultEventPath, factsOf, type KvEventPath, type Release } from "./dynamo-release.ts";
-import { type HttpFrontend, type Place, type StartedProcess, startPython } from "./dynamo-process.ts";
+import { type HttpFrontend, type Place, type StartedProcess, startInterpreter, startPython } from "./dynamo-process.ts";
 import { registeredInstances } from "./etcd-view.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -20,12 +20,11 @@ export { ensureRelease } from "./dynamo-venv.ts";
 const readyTimeoutMs = 90_000;
 
 const python = join(import.meta.dirname, "..", "python");
-/** The stand-in first, so that it is what `import tensorrt_llm` finds. */
-const standInPath = [python, join(python, "torch-stub"), join(python, "nixl-stub")].join(":");
 
-/** Environment under which a Python of this release finds the stand-in where `tensorrt_llm` would be. */
-export function standInEnvironment(release: Release): Record<string, string> {
-  return { PYTHONPATH: standInPath, ...factsOf(release).standIn };
+/** Environment under which a Python of this release finds the stand-in where `tensorrt_llm` would be, and a stub for torch where it has none. */
+export function standInEnvironment(release: Release, { hasTorch = false } = {}): Record<string, string> {
+  const stubs = hasTorch ? ["nixl-stub"] : ["torch-stub", "nixl-stub"];
+  return { PYTHONPATH: [python, ...stubs.map((stub) => join(python, stub))].join(":"), ...factsOf(release).standIn };
 }
 
 export interface WorkerOptions {
@@ -43,6 +42,8 @@ export interface WorkerOptions {
   /** `SIM_…` switches of the stand-in (packages/testkit/python/README.md). */
   readonly engine?: Readonly<Record<string, string>>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Python of another environment, with this release and a real torch: processors of some models need it. */
+  readonly pythonWithTorch?: string | undefined;
 }
 
 /** A line of the stand-in's own log: what the worker asked of its engine. */
@@ -73,12 +74,12 @@ export async function startDynamoWorker(place: Place, options: WorkerOptions): P
   const args = ["-m", "dynamo.trtllm", "--model-path", options.model, "--served-model-name", options.servedName];
   args.push("--endpoint", `dyn://${place.namespace}.${component}.generate`, "--kv-block-size", `${options.blockSize ?? 32}`);
   args.push("--publish-events-and-metrics", ...eventArgs(release, options.events), "--modality", options.modality ?? "multimodal");
-  const started = await startPython(place, {
-    name: "dynamo.trtllm",
-    release,
-    args: [...args, ...(options.args ?? [])],
-    environment: { ...standInEnvironment(release), SIM_REQUEST_LOG: engineLog, ...options.engine, ...options.environment },
-  });
+  const { pythonWithTorch } = options;
+  const standIn = standInEnvironment(release, { hasTorch: pythonWithTorch !== undefined });
+  const environment = { ...standIn, SIM_REQUEST_LOG: engineLog, ...options.engine, ...options.environment };
+  const command = { name: "dynamo.trtllm", args: [...args, ...(options.args ?? [])], environment };
+  const started =
+    pythonWithTorch === undefined ? await startPython(place, { ...command, release }) : startInterpreter(place, pythonWithTorch, command);
   const instanceId = await untilRegistered(place, started, endpointPath, known);
   return { ...started, release, component, endpoint: "generate", instanceId, engineCalls: () => readEngineLog(engineLog) };
 }

@@ -5,9 +5,10 @@
 //
 //   qwen2_vl qwen2_5_vl qwen3_vl   <|vision_start|><|image_pad|><|vision_end|>     one run between two marks
 //   llava_next                     <image>                                         one run, nothing around it
+//   phi4_multimodal                <|image|>                                       the same
 //   mistral3                       [IMG] → rows of [IMG], [IMG_BREAK], [IMG_END]   several runs
 
-export type ModelType = "qwen2_vl" | "qwen2_5_vl" | "qwen3_vl" | "llava_next" | "mistral3";
+export type ModelType = "qwen2_vl" | "qwen2_5_vl" | "qwen3_vl" | "llava_next" | "mistral3" | "phi4_multimodal";
 
 /** Ids of the tokenizer's special tokens, as its tokenizer_config.json lists them. */
 export const specialTokens = { endOfText: 151643, endOfTurn: 151645, visionStart: 151652, visionEnd: 151653, image: 151655, video: 151656 };
@@ -27,6 +28,8 @@ export interface FamilyFiles {
   readonly config: object;
   readonly preprocessor: object;
   readonly processor?: object;
+  /** Further members of generation_config.json. */
+  readonly generation?: object;
   /** What the chat template writes for an image. */
   readonly placeholder: string;
   /** Tokens that the shared tokenizer lacks. */
@@ -49,6 +52,8 @@ export function familyFiles(modelType: ModelType): FamilyFiles {
       return llavaNext();
     case "mistral3":
       return mistral3();
+    case "phi4_multimodal":
+      return phi4();
   }
 }
 
@@ -139,6 +144,28 @@ function mistral3(): FamilyFiles {
     processor: { processor_class: "PixtralProcessor", image_token: "[IMG]", patch_size: 14, spatial_merge_size: 2 },
     placeholder: tokens[0]!.content,
     addedTokens: tokens,
+  };
+}
+
+/** The class inside transformers; its id for images is in the vision part alone. */
+function phi4(): FamilyFiles {
+  const image = addedToken(0, "<|image|>");
+  return {
+    config: {
+      model_type: "phi4_multimodal",
+      architectures: ["Phi4MultimodalForCausalLM"],
+      ...textModel,
+      vision_config: { model_type: "phi4_multimodal_vision", image_size: 448, patch_size: 14, image_token_id: image.id },
+    },
+    preprocessor: {
+      image_processor_type: "Phi4MultimodalImageProcessorFast",
+      size: { height: 448, width: 448 },
+      patch_size: 14,
+      dynamic_hd: 36,
+    },
+    processor: { processor_class: "Phi4MultimodalProcessor" },
+    placeholder: image.content,
+    addedTokens: [image],
   };
 }
 

@@ -1,6 +1,9 @@
 // What tests and benchmarks start and stop. `./requires` is apart: it needs a running vitest.
 export * from "./cluster.ts";
 export * from "./dynamo.ts";
+export * from "./engine-model.ts";
+export * from "./engine-venv.ts";
+export * from "./engine-worker.ts";
 export * from "./etcd-view.ts";
 export * from "./failure-report.ts";
 export * from "./fault-proxy.ts";

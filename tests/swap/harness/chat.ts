@@ -18,8 +18,13 @@ export interface ChatOptions {
 export type ChatContent = string | readonly ({ type: "text"; text: string } | { type: "image_url"; image_url: { url: string } })[];
 
 /** Asks once, not streamed. */
-export async function chat(url: string, model: string, content: ChatContent, options: ChatOptions = {}): Promise<ChatAnswer> {
-  const response = await post(url, { ...bodyOf(model, content, options), stream: false }, options);
+export function chat(url: string, model: string, content: ChatContent, options: ChatOptions = {}): Promise<ChatAnswer> {
+  return converse(url, model, [{ role: "user", content }], options);
+}
+
+/** The same with several messages. */
+export async function converse(url: string, model: string, messages: readonly object[], options: ChatOptions = {}): Promise<ChatAnswer> {
+  const response = await post(url, { model, max_tokens: options.maxTokens ?? maxTokensDefault, messages, stream: false }, options);
   const body = (await response.json()) as {
     choices?: { message: { content: string }; finish_reason: string }[];
     usage: ChatAnswer["usage"];
@@ -63,7 +68,9 @@ interface Chunk {
   readonly usage?: ChatAnswer["usage"] | null;
 }
 
-function bodyOf(model: string, content: ChatContent, { maxTokens = 8 }: ChatOptions): object {
+const maxTokensDefault = 8;
+
+function bodyOf(model: string, content: ChatContent, { maxTokens = maxTokensDefault }: ChatOptions): object {
   return { model, max_tokens: maxTokens, messages: [{ role: "user", content }] };
 }
 

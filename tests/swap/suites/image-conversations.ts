@@ -10,8 +10,8 @@
 // Which worker is which, and what it published, comes from the workers; digests and counts from Pillow, blake3 and transformers.
 import { createHash } from "node:crypto";
 import type { ExplainedKind } from "@mm-router/mm-router";
-import { cluster, type ImageServer, type ModelType, type Release, startImageServer, waitFor } from "@mm-router/testkit";
-import { describeRelease } from "@mm-router/testkit/requires";
+import { cluster, ensureEngine, type ImageServer, type ModelType, type Release, startImageServer, waitFor } from "@mm-router/testkit";
+import { describeReal, describeRelease, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Conversation, conversations } from "../harness/conversations.ts";
 import {
@@ -38,10 +38,12 @@ export interface ConversationPlan {
   readonly count: number;
   /** Whether some pictures come from a web server. Default true. */
   readonly fromServer?: boolean;
+  /** The model's processor needs a real torch, which the environment of the real engine has. */
+  readonly needsTorch?: boolean;
 }
 
 /** Of families beside Qwen2-VL: the long form is 207. */
-const conversationsPerFamily = Number(process.env.MMR_TEST_CONVERSATIONS ?? 36);
+export const conversationsPerFamily = Number(process.env.MMR_TEST_CONVERSATIONS ?? 36);
 const areAllFamiliesAsked = process.env.CI === "true" || process.env.MMR_TEST_CONVERSATIONS !== undefined;
 
 /** Another family before workers of 1.6.1. The file's whole content, as `imageConversations`. */
@@ -69,8 +71,11 @@ interface Asked {
 
 /** The file's whole content: await it at the top level. */
 export async function imageConversations(plan: ConversationPlan): Promise<void> {
-  const { release, modelType, count } = plan;
-  await describeRelease(`${count} conversations with images, ${modelType}, Dynamo ${release}`, release, () => {
+  const { release, modelType, count, needsTorch = false } = plan;
+  const title = `${count} conversations with images, ${modelType}, Dynamo ${release}`;
+  const describeMet = (body: () => void): Promise<void> =>
+    needsTorch ? describeReal(title, real.engine, body) : describeRelease(title, release, body);
+  await describeMet(() => {
     const started = new AsyncDisposableStack();
     let stack: ProofStack;
     let asked: readonly Asked[];
@@ -138,9 +143,13 @@ function namesOf({ number, ...messages }: Conversation, which: "first" | "second
   return picturesOf(messages[which]).map((url) => createHash("sha256").update(url).digest("hex").slice(0, 16));
 }
 
-async function startStack({ release, modelType, blockSize }: ConversationPlan, started: AsyncDisposableStack): Promise<ProofStack> {
+async function startStack(
+  { release, modelType, blockSize, needsTorch }: ConversationPlan,
+  started: AsyncDisposableStack,
+): Promise<ProofStack> {
   const engine = { SIM_BLOCKS: "65536", SIM_TOKEN_MS: "1", SIM_PREFILL_US: "1" };
-  const workers = { release, engine, args: ["--max-num-tokens", "32768"] };
+  const pythonWithTorch = needsTorch ? await ensureEngine((line) => console.info(`testkit: ${line}`)) : undefined;
+  const workers = { release, engine, args: ["--max-num-tokens", "32768"], pythonWithTorch };
   const system = started.use(await cluster({ requestPlane: "tcp", modelType, blockSize, workers, indexer: true, routers: 1 }));
   const runtime = await connectTo(system.place);
   started.defer(() => runtime.close());
