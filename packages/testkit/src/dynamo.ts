@@ -18,6 +18,8 @@ export { ensureRelease } from "./dynamo-venv.ts";
 
 /** 1.7–4.6 s alone, a third of it CPU; two cells of four processes each share 2 cores. */
 const readyTimeoutMs = 90_000;
+/** The same, of a worker that imports torch first. */
+const readyWithTorchMs = 600_000;
 
 const python = join(import.meta.dirname, "..", "python");
 
@@ -80,7 +82,8 @@ export async function startDynamoWorker(place: Place, options: WorkerOptions): P
   const command = { name: "dynamo.trtllm", args: [...args, ...(options.args ?? [])], environment };
   const started =
     pythonWithTorch === undefined ? await startPython(place, { ...command, release }) : startInterpreter(place, pythonWithTorch, command);
-  const instanceId = await untilRegistered(place, started, endpointPath, known);
+  const deadlineMs = pythonWithTorch === undefined ? readyTimeoutMs : readyWithTorchMs;
+  const instanceId = await untilRegistered(place, started, endpointPath, known, deadlineMs);
   return { ...started, release, component, endpoint: "generate", instanceId, engineCalls: () => readEngineLog(engineLog) };
 }
 
