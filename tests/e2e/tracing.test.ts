@@ -47,20 +47,26 @@ await describeReal("tracing", real.infra, () => {
     collector?.close();
   });
 
-  it("joins frontend, router and worker under the client's own span", async () => {
+  it("joins frontend, router, its question to the index and worker under the client's own span", async () => {
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const prompt = uniquePrompt();
     await chain.openai.chat.completions.create(chatRequest(prompt), { headers: { traceparent: `00-${traceId}-b7ad6b7169203331-01` } });
-    const joined = await waitFor({ what: "the spans of three processes", deadlineMs: 30_000 }, async () => {
+    const joined = await waitFor({ what: "the spans of three processes, and of the question", deadlineMs: 30_000 }, async () => {
       const ours = spans.filter((span) => span.traceId === traceId);
-      return ours.length >= 3 ? ours : undefined;
+      return ours.length >= 4 ? ours : undefined;
     });
-    const byParent = new Map(joined.map((span) => [span.parentSpanId, span]));
-    const frontend = byParent.get("b7ad6b7169203331")!;
-    const router = byParent.get(frontend.spanId)!;
-    const worker = byParent.get(router.spanId)!;
-    expect([frontend.service, router.service]).toEqual(["mm-router-frontend", "mm-router-mm-router"]);
-    expect([frontend.name, router.name, worker.name]).toEqual(["POST chat_completions", "mm_router/generate", "backend/generate"]);
+    const partsOf = (spanId: string) =>
+      joined
+        .filter(({ parentSpanId }) => parentSpanId === spanId)
+        .map(({ service, name }) => `${service}: ${name}`)
+        .sort();
+    const named = (wanted: string) => joined.find(({ name }) => name === wanted)!.spanId;
+    expect(partsOf("b7ad6b7169203331")).toEqual(["mm-router-frontend: POST chat_completions"]);
+    expect(partsOf(named("POST chat_completions"))).toEqual(["mm-router-mm-router: mm_router/generate"]);
+    expect(partsOf(named("mm_router/generate"))).toEqual([
+      "mm-router-mm-router: index lookup",
+      "mm-router-simulated-worker: backend/generate",
+    ]);
     expect(joined.map(({ attributes }) => attributes).join()).not.toContain(prompt.slice(0, 10));
   });
 

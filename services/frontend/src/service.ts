@@ -213,12 +213,19 @@ function kvRouting(
   card: ModelCard,
   config: FrontendConfig,
   runtime: Runtime,
-  { log }: ServiceDeps,
+  { log, tracer }: ServiceDeps,
 ): KvRouting | undefined {
   if (config.routerMode !== "kv" || card.model_input !== "Tokens") return undefined;
   const query = runtime.endpoint({ ...address, endpoint: indexQueryEndpoint }).client();
   const lookup = runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).client();
-  const options = { deadlineMs: config.indexDeadlineMs, failuresMax: indexFailuresMax, restMs: indexRestMs, clock: systemClock, log };
+  const options = {
+    deadlineMs: config.indexDeadlineMs,
+    failuresMax: indexFailuresMax,
+    restMs: indexRestMs,
+    clock: systemClock,
+    log,
+    tracer,
+  };
   return new KvRouting({
     card,
     loraName: loraNameOf(card),

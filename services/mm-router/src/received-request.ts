@@ -40,6 +40,8 @@ export interface ReceivedRequest {
   readonly routing: RoutingHints;
   /** `router_config_override`, as far as it can be used. */
   readonly override: RouterConfigOverride | undefined;
+  /** Of its span, for calls that are a part of it. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 // A term that is no term is left out: the router's opinion is optional, the request is not.
@@ -58,7 +60,7 @@ const configOverride = z
   .catch(undefined);
 
 /** @throws AppError `protocol_error` when the body is no such request */
-export function readRequest({ codec, body }: Pick<IncomingRequest, "codec" | "body">): ReceivedRequest {
+export function readRequest({ codec, body, headers }: Pick<IncomingRequest, "codec" | "body"> & Partial<IncomingRequest>): ReceivedRequest {
   const json = codec === "json" ? body : encodeBody("json", decodePreprocessedRequest(decodeBody(codec, body)));
   const members = memberSpans(json);
   const valueOf = (name: string) => memberValue(json, members, name);
@@ -72,6 +74,7 @@ export function readRequest({ codec, body }: Pick<IncomingRequest, "codec" | "bo
     hasUuids: objectBytes(json, members, "multi_modal_uuids") !== undefined,
     routing: decodeRoutingHints(valueOf("routing")),
     override: overrideOf(valueOf("router_config_override")),
+    ...(headers && { headers }),
   };
 }
 

@@ -156,6 +156,7 @@ function routingHandlers({ config, deps, model, runtime, downstream, load, metri
     restMs: config.indexRestMs,
     clock,
     log,
+    tracer: deps.tracer,
   });
   const parts = {
     workers: downstream.directory,

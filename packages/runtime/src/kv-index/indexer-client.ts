@@ -15,10 +15,12 @@ import {
   type IndexerAnswer,
   type IndexerQuery,
   type RankScore,
+  toAppError,
 } from "@mm-router/protocol";
 import type { EndpointClient } from "../endpoint.ts";
 import { Breaker, type Clock, withDeadline } from "../flow/index.ts";
 import type { Logger } from "../service/index.ts";
+import { noTracer, type Tracer } from "../tracing/index.ts";
 
 /** Why an index gave nothing. */
 export type IndexGap = "index-missing" | "index-late" | "index-failed" | "index-resting";
@@ -30,6 +32,8 @@ export interface IndexerClientOptions {
   readonly restMs: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Makes a span of each question; default: none does. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The served indexes of one component. */
@@ -61,22 +65,34 @@ export class IndexerClient {
     this.breaker = new Breaker(options);
   }
 
-  /** Never rejects, but for a caller that left (`client_closed`). */
-  async query(modelName: string, blockHashes: BigUint64Array, signal: AbortSignal): Promise<IndexAnswer> {
+  /**
+   * Never rejects, but for a caller that left (`client_closed`).
+   *
+   * @param headers of the span that the question is a part of
+   */
+  async query(
+    modelName: string,
+    blockHashes: BigUint64Array,
+    signal: AbortSignal,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<IndexAnswer> {
     if (blockHashes.length === 0) return nothing;
     const { query, lookup } = this.endpoints;
     const short = lookup.instances.list().length > 0;
     if (!short && query.instances.list().length === 0) return { scores: [], degraded: "index-missing" };
     if (!this.breaker.mayAsk()) return { scores: [], degraded: "index-resting" };
-    const { deadlineMs, clock } = this.options;
+    const { deadlineMs, clock, tracer = noTracer } = this.options;
     const askedAt = clock.now();
+    const span = tracer.begin(short ? "index lookup" : "index query", headers, { blocks: blockHashes.length }, "client");
     try {
       const question = { modelName, blockHashes };
-      const asked = short ? this.lookUp(question) : (limited: AbortSignal) => this.ask(question, limited);
+      const asked = short ? this.lookUp(question) : (limited: AbortSignal) => this.ask(question, limited, span.headers);
       const scores = await withDeadline(asked, deadlineMs, "the index query", signal);
       this.breaker.succeeded();
+      span.end();
       return { scores, tookMs: clock.now() - askedAt };
     } catch (error) {
+      span.end(toAppError(error));
       signal.throwIfAborted();
       return { ...this.failure(error), tookMs: clock.now() - askedAt };
     }
@@ -86,9 +102,9 @@ export class IndexerClient {
     return scoresOf(decodeLookupAnswer(await this.endpoints.lookup.ask(encodeLookup(question))));
   }
 
-  private async ask(question: IndexerQuery, signal: AbortSignal): Promise<readonly RankScore[]> {
+  private async ask(question: IndexerQuery, signal: AbortSignal, headers: Record<string, string>): Promise<readonly RankScore[]> {
     const body = encodeIndexerQuery("json", question);
-    const stream = await this.endpoints.query.roundRobin({ contextId: randomUUID(), body, signal });
+    const stream = await this.endpoints.query.roundRobin({ contextId: randomUUID(), body, signal, headers });
     let scores: readonly RankScore[] | undefined;
     for await (const frames of stream) {
       for (const frame of frames) scores ??= scoresOf(decodeIndexerAnswer("json", frame));

@@ -2,12 +2,12 @@
 //
 // I1  A collector that is away, slow or refuses costs spans, nothing else: the queue is bounded, and what does not fit is dropped.
 // I2  No prompt, URL or answer enters a span.
-import { ROOT_CONTEXT, type Span as OtelSpan, SpanKind, SpanStatusCode, type Tracer as OtelTracer, trace } from "@opentelemetry/api";
+import { ROOT_CONTEXT, type Span as OtelSpan, SpanKind as OtelKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
-import type { Span, SpanFacts, Tracer } from "./tracer.ts";
+import type { Span, SpanKind, Tracer } from "./tracer.ts";
 
 export interface OtlpOptions {
   /** Where spans are posted, whole: `http://collector:4318/v1/traces`. */
@@ -18,6 +18,7 @@ export interface OtlpOptions {
 /** For a collector that does not answer at the end of the process. */
 const exportTimeoutMs = 5_000;
 
+const kinds: Readonly<Record<SpanKind, OtelKind>> = { server: OtelKind.SERVER, client: OtelKind.CLIENT };
 const propagator = new W3CTraceContextPropagator();
 const text = {
   get: (carrier: Readonly<Record<string, string>>, key: string) => carrier[key],
@@ -33,14 +34,12 @@ export function otlpTracer({ url, service }: OtlpOptions): Tracer {
   });
   const tracer = provider.getTracer("mm-router", service.version);
   return {
-    begin: (name, headers, facts = {}) => spanOf(startSpan(tracer, name, headers, facts)),
+    begin: (name, headers, facts = {}, kind = "server") => {
+      const parent = propagator.extract(ROOT_CONTEXT, headers, text);
+      return spanOf(tracer.startSpan(name, { kind: kinds[kind], attributes: facts }, parent));
+    },
     close: () => provider.shutdown().catch(() => {}), // I1
   };
-}
-
-function startSpan(tracer: OtelTracer, name: string, headers: Readonly<Record<string, string>>, facts: SpanFacts): OtelSpan {
-  const parent = propagator.extract(ROOT_CONTEXT, headers, text);
-  return tracer.startSpan(name, { kind: SpanKind.SERVER, attributes: facts }, parent);
 }
 
 function spanOf(span: OtelSpan): Span {

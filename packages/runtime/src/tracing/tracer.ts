@@ -16,13 +16,18 @@ export interface Span {
   end(failure?: AppError): void;
 }
 
+/** Whether this process was asked, or asks another. */
+export type SpanKind = "server" | "client";
+
 export interface Tracer {
   /**
    * Begins a span of this process.
    *
-   * @param headers of whoever asks: the `traceparent` among them names the parent; a malformed one is none
+   * @param headers of whoever asks, or of the span that this one is a part of: the `traceparent` among them names the parent; a
+   *   malformed one is none
+   * @param kind default: `server`
    */
-  begin(name: string, headers: Readonly<Record<string, string>>, facts?: SpanFacts): Span;
+  begin(name: string, headers: Readonly<Record<string, string>>, facts?: SpanFacts, kind?: SpanKind): Span;
   /** Sends what is left. Never rejects. */
   close(): Promise<void>;
 }

@@ -70,7 +70,7 @@ export async function sendPrompt(request: TokenRequest, job: TokenJob, { signal,
     return { contextId, body, signal, metadata: hints.metadata, headers: span.headers };
   };
   const { tokenIds, media } = prompt;
-  const blocks = { tokenIds, hasMedia: media !== undefined, cacheSalt: hints.cacheSalt };
+  const blocks = { tokenIds, hasMedia: media !== undefined, cacheSalt: hints.cacheSalt, headers: span.headers };
   const stream = await workers.dispatchPrompt(blocks, { signal, callFor }, hints);
   job.nvext.instanceId = stream.instanceId;
   return stream;

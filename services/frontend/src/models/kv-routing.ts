@@ -25,6 +25,8 @@ export interface KvPrompt {
   /** Pictures, videos or sounds stand in it. */
   readonly hasMedia: boolean;
   readonly cacheSalt: string | undefined;
+  /** Of the span that the request's way is a part of. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface KvRoutingDeps {
@@ -64,7 +66,7 @@ export class KvRouting {
   async plan(prompt: KvPrompt, worker: Instance, signal: AbortSignal): Promise<KvPlan> {
     const { card, index } = this.#deps;
     const hashes = this.#hashes(prompt, worker);
-    const { scores } = await index.query(card.display_name, hashes, signal);
+    const { scores } = await index.query(card.display_name, hashes, signal, prompt.headers);
     return { islTokens: prompt.tokenIds.length, hashes, overlap: scores };
   }
 

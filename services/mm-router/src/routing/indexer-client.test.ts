@@ -1,6 +1,6 @@
 import { AppError, encodeIndexerAnswer, type Instance, parseJson } from "@mm-router/protocol";
 import { golden } from "@mm-router/testkit/golden";
-import { type Call, type EndpointClient, ManualClock, type ResponseStream, IndexerClient } from "@mm-router/runtime";
+import { type Call, type EndpointClient, ManualClock, type ResponseStream, IndexerClient, type Tracer } from "@mm-router/runtime";
 import { describe, expect, it } from "vitest";
 import { idOf, silentLog, streamOf } from "../testing.ts";
 
@@ -9,7 +9,13 @@ const scores = [{ worker: { workerId: idOf(1), dpRank: 0 }, blocks: 2 }];
 const answer = encodeIndexerAnswer("json", { kind: "scores", scores });
 const noAbort = new AbortController().signal;
 
-function clientOf(respond: (call: Call) => Promise<ResponseStream>, options: { instances?: number; deadlineMs?: number } = {}) {
+interface ClientOptions {
+  readonly instances?: number;
+  readonly deadlineMs?: number;
+  readonly tracer?: Tracer;
+}
+
+function clientOf(respond: (call: Call) => Promise<ResponseStream>, options: ClientOptions = {}) {
   const clock = new ManualClock();
   const calls: Call[] = [];
   const instances = { list: () => Array.from({ length: options.instances ?? 1 }, () => ({}) as Instance) };
@@ -23,6 +29,7 @@ function clientOf(respond: (call: Call) => Promise<ResponseStream>, options: { i
       restMs: 1000,
       clock,
       log: silentLog,
+      tracer: options.tracer,
     },
   );
   return { index, calls, clock };
@@ -37,6 +44,26 @@ describe("IndexerClient", () => {
       block_hashes: [9143094415614847814n, 18446744073709551615n],
       device_only: false,
     });
+  });
+
+  it("makes a span of the question, a part of the request's, which the call carries on and which ends once", async () => {
+    const spans: { name: string; parent: unknown; kind: unknown; ended: (string | undefined)[] }[] = [];
+    const tracer: Tracer = {
+      begin(name, parent, _facts, kind) {
+        const span = { name, parent, kind, ended: [] as (string | undefined)[] };
+        spans.push(span);
+        return { headers: { traceparent: "mine" }, set: () => {}, end: (failure) => void span.ended.push(failure?.code) };
+      },
+      close: async () => {},
+    };
+    const { index, calls } = clientOf(() => Promise.resolve(streamOf([[answer]])), { tracer });
+    await index.query("m", hashes, noAbort, { traceparent: "request's" });
+    expect(spans).toEqual([{ name: "index query", parent: { traceparent: "request's" }, kind: "client", ended: [undefined] }]);
+    expect(calls[0]!.headers).toEqual({ traceparent: "mine" });
+
+    const failing = clientOf(() => Promise.reject(new AppError("worker_lost", "gone")), { tracer });
+    await failing.index.query("m", hashes, noAbort);
+    expect(spans[1]?.ended).toEqual(["worker_lost"]);
   });
 
   it("reads the answers of real served indexes", async () => {

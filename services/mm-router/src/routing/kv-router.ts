@@ -51,7 +51,7 @@ export class KvRouter {
     const reason = reasonOf(prompt.quality);
     if (reason !== undefined) this.deps.onDegraded(reason);
     if (prompt.refusal) return { workers, prompt, overlap: [] };
-    const { overlap, index } = await this.overlap(workers, prompt, signal);
+    const { overlap, index } = await this.overlap(workers, prompt, { signal, headers: request.headers });
     for (const missing of index.degraded) this.deps.onDegraded(missing);
     return { workers, prompt, overlap, index };
   }
@@ -77,12 +77,12 @@ export class KvRouter {
   private async overlap(
     workers: readonly Worker[],
     prompt: RoutedPrompt,
-    signal: AbortSignal,
+    { signal, headers }: { readonly signal: AbortSignal; readonly headers: ReceivedRequest["headers"] },
   ): Promise<{ overlap: OverlapScore[]; index: IndexKnowledge }> {
     const indexed = workers.filter(({ blockSize }) => blockSize === this.deps.blockSize);
     const unmatched: DegradeReason[] = indexed.length < workers.length ? ["block-size"] : [];
     if (indexed[0] === undefined) return { overlap: [], index: { degraded: unmatched } };
-    const { scores, degraded, tookMs } = await this.deps.overlaps.query(indexed[0].modelName, prompt.blockHashes, signal);
+    const { scores, degraded, tookMs } = await this.deps.overlaps.query(indexed[0].modelName, prompt.blockHashes, signal, headers);
     const ids = new Set(indexed.map(({ instanceId }) => instanceId));
     return {
       overlap: scores.filter(({ worker }) => ids.has(worker.workerId)),

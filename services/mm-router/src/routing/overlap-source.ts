@@ -38,9 +38,10 @@ export class OverlapSource {
   }
 
   /** Never rejects, but for a caller that left (`client_closed`). */
-  async query(modelName: string, blockHashes: BigUint64Array, signal: AbortSignal): Promise<IndexAnswer> {
+  async query(...question: Parameters<IndexerClient["query"]>): Promise<IndexAnswer> {
+    const [, blockHashes] = question;
     if (!this.options.useKvEvents) return { scores: this.standIn!.findMatches(sequenceHashes(blockHashes)) };
-    const answer = await this.index.query(modelName, blockHashes, signal);
+    const answer = await this.index.query(...question);
     if (answer.degraded !== undefined) {
       this.standIn ??= this.approximation(this.options.ttlMs);
       return { ...answer, scores: this.standIn.findMatches(sequenceHashes(blockHashes)) };
