@@ -51,10 +51,12 @@ type Env = { Bindings: HttpBindings };
 
 /** Connections without a request are kept this long: longer than the pools of usual clients and load balancers (60 s). */
 const keepAliveTimeoutMs = 75_000;
+/** A peer that vanished without a word is found out by TCP's own probes, also while its worker says nothing. */
+const probeAfterMs = 60_000;
 
 export function createHttpServer(deps: ServerDeps, tls: TlsFiles | undefined): Server {
   const app = createApp(deps);
-  const options = { keepAliveTimeout: keepAliveTimeoutMs };
+  const options = { keepAliveTimeout: keepAliveTimeoutMs, keepAlive: true, keepAliveInitialDelay: probeAfterMs };
   const server = tls
     ? createAdaptorServer({ fetch: app.fetch, createServer: createTlsServer, serverOptions: { ...options, ...tls } })
     : createAdaptorServer({ fetch: app.fetch, serverOptions: options });
