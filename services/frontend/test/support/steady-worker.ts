@@ -23,10 +23,16 @@ export async function serveSteadily(stack: Stack, url: string): Promise<void> {
 
 async function answer(component: string, { codec, body }: IncomingRequest, sink: ResponseSink): Promise<void> {
   const request = decodeBody(codec, body) as Readonly<Record<string, unknown>>;
-  if (component === "embed") return sink.item({ data: { embeddings: [[0.5, -0.25, 1]], prompt_tokens: 3, total_tokens: 3 } });
+  if (component === "embed") return sink.item({ data: vectorsFor(request) });
   if (component === "text") return sink.item({ data: chunkFor(request) });
   await sink.item({ data: { token_ids: [9707, 11] } });
   await sink.item({ data: { token_ids: [1879], finish_reason: "stop" } });
+}
+
+/** One of each input. */
+function vectorsFor(request: Readonly<Record<string, unknown>>): object {
+  const inputs = request["token_ids"] as readonly unknown[];
+  return { embeddings: inputs.map(() => [0.5, -0.25, 1]), prompt_tokens: 3, total_tokens: 3 };
 }
 
 function chunkFor(request: Readonly<Record<string, unknown>>): object {
