@@ -35,7 +35,7 @@ function errorsPage(): string {
     "What a request can be refused with. The frontend's body holds Dynamo's flat keys and an OpenAI `error` object; where Dynamo's frontend has another status or text for a case, that one is used.",
     table(["code", "HTTP", "type", "retry helps", "whose", "when"], errors),
     "## Degradations",
-    "Each choice of a worker is `exact` (every block of the prompt was predicted and asked for), `degraded` (the blocks before the first image that could not be named or counted) or `fallback` (by load alone): `quality` and `reason` in the request's log line, `mm_router_decisions_total{quality}`, `mmr explain`. A client that sends `nvext.annotations: [\"routing_quality\"]` with a stream gets them as its first event, through Dynamo's frontends and ours; nobody else sees anything of them.",
+    "Each choice of a worker is `exact` (every block of the prompt was predicted and asked for), `degraded` (the blocks before the first image that could not be named or counted) or `fallback` (by load alone): `quality` and `reason` in the request's log line, `mm_router_decisions_total{quality}`, `mmr explain`. A client that sends `nvext.annotations: [\"routing_quality\"]` with a stream gets them as its first event, through Dynamo's frontends and ours; nobody else sees anything of them. With `--quality-header` our frontend says them in the header `x-mm-router-quality` of every answer: `exact`, `degraded;reason=…`, `fallback;reason=…`.",
     "The reasons; none fails the request, each is counted in `mm_router_degraded_total{reason}`:",
     table(["reason", "meaning"], reasons),
     "",

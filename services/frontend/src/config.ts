@@ -139,6 +139,11 @@ export const frontendFields = {
     unit: "ms",
     help: "how long a stream waits for its first item, so that an early error has a status of its own (0: not at all)",
   }),
+  qualityHeader: field(yesNo.default(false), {
+    flag: "quality-header",
+    env: "MMR_QUALITY_HEADER",
+    help: "answers say in x-mm-router-quality how sure their routing was; a stream's head waits for its first item",
+  }),
   guidedToolStreaming: field(yesNo.default(true), {
     env: "DYN_ENABLE_GUIDED_TOOL_STREAMING",
     help: "stream the arguments of forced tool calls as they come, instead of the whole call at its end",

@@ -109,7 +109,12 @@ function serverDepsOf(
     stallMs: config.clientStallS * 1000,
     bodyLimits: { bodyMb: config.bodyMbMax },
     ...requestRules(config),
-    stream: { keepAliveMs: config.keepAliveMs, forceUsage: config.forceUsage, earlyErrorMs: config.earlyErrorMs },
+    stream: {
+      keepAliveMs: config.keepAliveMs,
+      forceUsage: config.forceUsage,
+      earlyErrorMs: config.earlyErrorMs,
+      qualityHeader: config.qualityHeader,
+    },
     adminApi: !config.disableAdminApi,
     version: service.version,
     reasoningField: config.reasoningField,

@@ -57,7 +57,16 @@ await describeReal("requests made of our description", needs, () => {
       "60",
       "--no-color",
     ];
-    args.push("--max-examples", `${Math.ceil(fuzzed / operations)}`, "--phases", "fuzzing", "--workers", "2", "--suppress-health-check", "all");
+    args.push(
+      "--max-examples",
+      `${Math.ceil(fuzzed / operations)}`,
+      "--phases",
+      "fuzzing",
+      "--workers",
+      "2",
+      "--suppress-health-check",
+      "all",
+    );
     const { stdout } = await run(python, args, { cwd: folder, maxBuffer: 2 ** 26 }).catch((error: unknown) => error as { stdout: string });
     const [, made] = /(\d+) generated/.exec(stdout) ?? [];
     console.info(stdout.split("\n").slice(-20).join("\n"));

@@ -5,12 +5,10 @@
 //   : {"quality":"degraded","reason":"timeout"}
 //
 // Real frontends hand every annotation of a request on to the worker and show every event of a stream (golden/frontend, nv.annot);
-// nobody else sees anything of it. A header would not do: it is written before the router has decided.
-import { type Annotated, stringifyJson } from "@mm-router/protocol";
+// nobody else sees anything of it. Our frontend makes a header of it (`--quality-header`).
+import { type Annotated, routingQualityAnnotation as annotation, stringifyJson } from "@mm-router/protocol";
 import { memberValue, type ReceivedRequest } from "./received-request.ts";
 import { type Quality, reasonOf } from "./routing/degrade.ts";
-
-const annotation = "routing_quality";
 
 export function asksForQuality({ body, members }: ReceivedRequest): boolean {
   const span = members.get("annotations");

@@ -49,3 +49,6 @@ export const imageReasons = {
 export type DegradeReason = keyof typeof routingReasons | keyof typeof imageReasons;
 
 export const degradeReasons: Readonly<Record<DegradeReason, string>> = { ...routingReasons, ...imageReasons };
+
+/** The annotation by which a client, or our frontend, asks how sure a decision was. */
+export const routingQualityAnnotation = "routing_quality";

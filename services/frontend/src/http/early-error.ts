@@ -4,6 +4,7 @@
 import { errorOf, toAppError } from "@mm-router/protocol";
 import { type ResponseStream, withDeadline } from "@mm-router/runtime";
 import { itemOfFrame } from "../postprocess/item-frame.ts";
+import { begunStream } from "./begun-stream.ts";
 
 const waitedFor = "the first item";
 
@@ -24,26 +25,10 @@ export async function pastEarlyError(stream: ResponseStream, waitMs: number): Pr
     stream.cancel();
     throw error;
   }
-  return { instanceId: stream.instanceId, cancel: () => stream.cancel(), [Symbol.asyncIterator]: () => continued(first, batches) };
+  return begunStream(stream, first, batches);
 }
 
 /** No item in time is no error: the stream begins without it. */
 function undefinedWhenLate(error: unknown): undefined {
   if (toAppError(error).details["what"] !== waitedFor) throw error;
-}
-
-/** The iterator from its first batch on, which has been asked for already. */
-function continued(
-  first: Promise<IteratorResult<readonly Buffer[]>>,
-  batches: AsyncIterator<readonly Buffer[]>,
-): AsyncIterator<readonly Buffer[]> {
-  let begun = false;
-  return {
-    next: () => {
-      if (begun) return batches.next();
-      begun = true;
-      return first;
-    },
-    return: async () => (await batches.return?.()) ?? { done: true, value: undefined },
-  };
 }

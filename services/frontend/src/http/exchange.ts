@@ -34,6 +34,8 @@ export class Exchange {
   /** `x-request-id` of the answer: the client's own, else the context id. */
   readonly requestId: string;
   readonly receivedAtMs = Date.now();
+  /** Of the answer, beside those that every answer has; to be set before it begins. */
+  readonly headers: Record<string, string> = {};
   readonly #begun = performance.now();
   readonly #abort = new AbortController();
   readonly #stallMs: number;
@@ -66,7 +68,7 @@ export class Exchange {
 
   /** Begins a stream of events; nothing else can be answered after it. */
   events(keepAliveMs: number): EventStream {
-    return new EventStream(this.response, { "x-request-id": this.requestId }, { keepAliveMs, stallMs: this.#stallMs });
+    return new EventStream(this.response, { "x-request-id": this.requestId, ...this.headers }, { keepAliveMs, stallMs: this.#stallMs });
   }
 
   json(body: object): void {
@@ -90,7 +92,7 @@ export class Exchange {
 
   #send(status: number, body: object, more: Readonly<Record<string, string>> = {}): void {
     if (this.response.destroyed) return;
-    const headers = { "content-type": "application/json", "x-request-id": this.requestId, ...more };
+    const headers = { "content-type": "application/json", "x-request-id": this.requestId, ...this.headers, ...more };
     this.response.writeHead(status, headers).end(stringifyJson(body));
     this.response.setTimeout(this.#stallMs);
   }

@@ -5,7 +5,7 @@
 // Source: Dynamo 1.6.1; evidence: golden frontend chat.*, cmpl.*, nv.annot.
 // I1  A stream's head goes out when every prompt has a worker: faults before that have a status of their own.
 // I2  The first failure ends the request; the exchange's end stops the other jobs.
-import { toAppError } from "@mm-router/protocol";
+import { routingQualityAnnotation, toAppError } from "@mm-router/protocol";
 import { CompletionAggregate } from "../postprocess/aggregate.ts";
 import { ChatAnswer } from "../postprocess/chat-answer.ts";
 import { type AnswerIdentity, CompletionChunks } from "../postprocess/chunks.ts";
@@ -20,6 +20,7 @@ import { pastEarlyError } from "./early-error.ts";
 import { streamErrorBody } from "./error-response.ts";
 import type { Exchange } from "./exchange.ts";
 import { relayJob } from "./migration.ts";
+import { qualityHeader, qualityOf } from "./quality-header.ts";
 import type { EventStream } from "./sse.ts";
 import { dispatchPrompts, learning, type RunningJob, type TokenRequest, usageOf } from "./token-jobs.ts";
 
@@ -30,6 +31,8 @@ export interface StreamSettings {
   readonly forceUsage: boolean;
   /** How long a stream's head waits for the first item (early-error.ts); 0 = not at all. */
   readonly earlyErrorMs: number;
+  /** Whether answers say how sure their routing was (quality-header.ts). */
+  readonly qualityHeader: boolean;
 }
 
 /** How a stream is told that it failed. */
@@ -43,7 +46,7 @@ export async function answerChatTokens(
   settings: StreamSettings,
 ): Promise<void> {
   const streams = request.members.stream === true;
-  const jobs = await begunJobs(request, exchange, streams ? settings.earlyErrorMs : 0);
+  const jobs = await begunJobs(request, exchange, settings);
   const [job] = jobs as [RunningJob]; // a chat has one prompt
   const identity = { id: surface.newId(exchange.contextId), model: request.model, created: createdAt(exchange) };
   const options = {
@@ -72,17 +75,30 @@ export async function answerChatTokens(
 /** @throws AppError for what ends the request; inside a stream it was told before */
 export async function answerCompletionTokens(request: TokenRequest, exchange: Exchange, settings: StreamSettings): Promise<void> {
   const streams = request.members.stream === true;
-  const jobs = await begunJobs(request, exchange, streams ? settings.earlyErrorMs : 0);
+  const jobs = await begunJobs(request, exchange, settings);
   await (streams ? streamCompletion(request, jobs, exchange, settings) : foldCompletion(request, jobs, exchange));
   noteCached(jobs, exchange);
 }
 
-/** Jobs that workers have taken, and that did not fail within `earlyErrorMs`. */
-async function begunJobs(request: TokenRequest, exchange: Exchange, earlyErrorMs: number): Promise<RunningJob[]> {
-  const jobs = await dispatchPrompts(request, exchange);
-  if (earlyErrorMs === 0) return jobs;
+/** Jobs that workers have taken, and that, streamed, did not fail within `earlyErrorMs`. */
+async function begunJobs(request: TokenRequest, exchange: Exchange, settings: StreamSettings): Promise<RunningJob[]> {
+  const jobs = await (settings.qualityHeader ? qualifiedJobs(request, exchange) : dispatchPrompts(request, exchange));
+  const { earlyErrorMs } = settings;
+  if (request.members.stream !== true || earlyErrorMs === 0) return jobs;
   const past = (job: RunningJob) => learning(request.workers, job.stream, pastEarlyError(job.stream, earlyErrorMs));
   return Promise.all(jobs.map(async (job) => ({ ...job, stream: await past(job) })));
+}
+
+/** Jobs that workers have taken and whose routers have said how sure they were. */
+async function qualifiedJobs(request: TokenRequest, exchange: Exchange): Promise<RunningJob[]> {
+  const keeps = request.members.nvext?.annotations?.includes(routingQualityAnnotation) === true;
+  const jobs = await dispatchPrompts({ ...request, asksQuality: true }, exchange);
+  const qualified = await Promise.all(
+    jobs.map(async (job) => ({ job, ...(await learning(request.workers, job.stream, qualityOf(job.stream, keeps))) })),
+  );
+  const told = qualified.flatMap(({ quality }) => quality ?? []);
+  if (told.length > 0) exchange.headers[qualityHeader] = told.join(", ");
+  return qualified.map(({ job, stream }) => ({ ...job, stream }));
 }
 
 async function streamCompletion(

@@ -34,6 +34,8 @@ export interface TokenRequest {
   readonly migration: MigrationLimits;
   /** How a chat answer's text is taken apart; undefined: not at all. */
   readonly form?: ChatForm | undefined;
+  /** Whether mm-router is asked how sure it was, beside what the client asks. */
+  readonly asksQuality?: boolean;
 }
 
 export interface TokenJob {
@@ -143,5 +145,6 @@ export function tokenRequestBody(request: TokenRequest, prompt: TokenPrompt): Bu
     logprobs: request.workerLogprobs,
     thinking: request.thinking,
     hints: request.hints,
+    asksQuality: request.asksQuality === true,
   });
 }

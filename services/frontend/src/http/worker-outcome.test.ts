@@ -4,7 +4,7 @@ import { notTaken } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { HttpBench, type Script } from "../../test/support/http-bench.ts";
-import type { TextModel } from "../text/index.ts";
+import { wordModel } from "../../test/support/word-model.ts";
 
 interface Outcome {
   readonly version: string;
@@ -18,15 +18,6 @@ interface Outcome {
 type Input = Outcome["model_input"];
 
 const outcomes = golden<{ cases: Outcome[] }>("wire/worker-outcome-to-http.json").cases.filter(({ version }) => version === "1.6.1");
-
-/** Ids are words; enough of a model where only the way of errors is looked at. */
-const words = {
-  render: () => "prompt",
-  encodeAside: () => Uint32Array.of(1, 2, 3),
-  detokenizer: () => ({ push: (ids: readonly number[]) => ids.map((id) => `w${id} `).join("") }),
-  vocabularySize: 10,
-  eosTokenIds: [9],
-} as unknown as TextModel;
 
 const data = (value: unknown) => encodeItem("json", { data: value });
 const failure = (error: object, comment?: string) =>
@@ -107,7 +98,7 @@ describe("a worker's outcome", () => {
   beforeEach(async () => {
     bench = new HttpBench();
     bench.serve("Text");
-    bench.serve("Tokens", { text: words });
+    bench.serve("Tokens", { text: wordModel });
     await bench.listen();
   });
   afterEach(() => bench.close());

@@ -6,7 +6,7 @@
 //
 // Source: Dynamo 1.6.1, key order included; workers of 0.9 … 1.6 read it. Evidence: golden wire frontend-to-tokens-worker*.
 // I1  Members outside the brackets are always there, null when nothing was said.
-import { type LosslessJson, stringifyJsonLossless } from "@mm-router/protocol";
+import { type LosslessJson, routingQualityAnnotation, stringifyJsonLossless } from "@mm-router/protocol";
 import type { MediaReferences } from "./media.ts";
 import { type RequestHints, routingOf, sessionMembers } from "./request-hints.ts";
 import { extraSamplingOptions, outputOptions, type SamplingMembers, samplingOptions, stopConditions } from "./sampling.ts";
@@ -29,6 +29,8 @@ export interface WorkerRequest {
   /** The adapter that the worker is to use. */
   readonly loraName?: string | undefined;
   readonly thinking?: ThinkingNote | undefined;
+  /** mm-router is to say how sure it was of its choice. */
+  readonly asksQuality?: boolean;
 }
 
 export function workerRequestBody(request: WorkerRequest): Buffer {
@@ -41,7 +43,7 @@ export function workerRequestBody(request: WorkerRequest): Buffer {
   rest.set("output_options", outputOptions(members, request.logprobs));
   rest.set("eos_token_ids", members.ignore_eos === true ? [] : [...eosTokenIds]);
   rest.set("mdc_sum", request.sum);
-  rest.set("annotations", members.nvext?.annotations ?? []);
+  rest.set("annotations", annotationsOf(request));
   rest.set("routing", routingOf(hints, request.loraName));
   rest.set("router_config_override", null);
   set(rest, "extra_args", extraArgs(request));
@@ -52,6 +54,11 @@ export function workerRequestBody(request: WorkerRequest): Buffer {
   const head = `{"model":${JSON.stringify(request.model)},"token_ids":[${request.tokenIds.join(",")}],`;
   if (request.thinking?.required === true) rest.set("require_reasoning", true);
   return Buffer.from(head + stringifyJsonLossless(rest).slice(1));
+}
+
+function annotationsOf({ members, asksQuality }: WorkerRequest): string[] {
+  const wanted = members.nvext?.annotations ?? [];
+  return asksQuality === true && !wanted.includes(routingQualityAnnotation) ? [...wanted, routingQualityAnnotation] : wanted;
 }
 
 function extraArgs({ members, media, hints, formattedPrompt, thinking }: WorkerRequest): JsonMap | undefined {

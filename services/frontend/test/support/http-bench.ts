@@ -82,7 +82,7 @@ export class HttpBench {
         busy: this.busy,
         adminApi: true,
         version: "0",
-        stream: { keepAliveMs: 0, forceUsage: false, earlyErrorMs: 0 },
+        stream: { keepAliveMs: 0, forceUsage: false, earlyErrorMs: 0, qualityHeader: false },
         modelList: { listInternal: false, contextWindow: undefined, maxOutputTokens: undefined },
         ...changes,
       },
