@@ -161,6 +161,7 @@ function peerSuite(release: Release, plane: RequestPlane): void {
       for (const how of ["stop", "drop"]) {
         const before = left.length;
         expect((await call({ mode: "slow" }, "3", how)).at(-1)).toEqual({ end: 3 });
+        await waitFor({ what: `the handler to hear of "${how}"`, deadlineMs: 5_000 }, async () => left[before]);
         expect(left.slice(before)).toEqual(["client_closed"]);
       }
     });

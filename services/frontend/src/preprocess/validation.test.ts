@@ -92,6 +92,11 @@ describe("validation", () => {
     expect(check("/v1/chat/completions", { ...nulls, ...valid["/v1/chat/completions"] })).toBeUndefined();
   });
 
+  it.each([[[{ id: "a" }]], ["text"], [{}], [[null]]])("asks for calls' arguments in assistants' messages alone: %j", (tool_calls) => {
+    const messages = [{ role: "user", content: "hi", tool_calls }];
+    expect(check("/v1/chat/completions", { ...valid["/v1/chat/completions"], messages })).toBeUndefined();
+  });
+
   it("drops unknown members when it is told to", () => {
     const request = parseChatRequest(parseJsonLossless('{"model":"m","messages":[{"role":"user","content":"hi"}],"zzz":1}'));
     expect(() => validateChat(request, { ignoreUnknown: true })).not.toThrow();
