@@ -68,6 +68,8 @@ const chats: Readonly<Record<string, object>> = {
   token_data: { nvext: { token_data: [1, 2, 3, 4] } },
   unknown_member: { zzz: 1 },
   bad_temperature: { temperature: 3 },
+  call_without_function: { messages: [...user("q"), { role: "assistant", tool_calls: [{ id: "c", type: "function" }] }, ...user("a")] },
+  calls_of_a_user: { messages: [{ role: "user", content: "q", tool_calls: [{ id: "c" }] }] },
   bad_role: { messages: [{ role: "poet", content: "x" }] },
   no_messages: { messages: [] },
   unknown_model: { model: "nope" },

@@ -46,7 +46,12 @@ const toolContent = either<LosslessJson>("tool message content", text, list(tagg
 /** JSON text; an object is taken too, and becomes text. */
 const callArguments: Decoder<string> = (value) => (value instanceof Map ? stringifyJsonLossless(value) : text(value));
 const call = orderedMap("tool call", { name: text }, { arguments: callArguments }, { initial: { arguments: "" } });
-const toolCall = orderedMap("tool call", { id: text }, { type: oneOf("function"), function: call }, { initial: { type: "function" } });
+const toolCall = orderedMap(
+  "tool call",
+  { id: text, function: call },
+  { type: oneOf("function") },
+  { initial: { type: "function" }, order: ["id", "type", "function"] },
+);
 
 const assistantMembers = {
   content: either<LosslessJson>("assistant message content", text, assistantParts),

@@ -92,9 +92,16 @@ describe("validation", () => {
     expect(check("/v1/chat/completions", { ...nulls, ...valid["/v1/chat/completions"] })).toBeUndefined();
   });
 
-  it.each([[[{ id: "a" }]], ["text"], [{}], [[null]]])("asks for calls' arguments in assistants' messages alone: %j", (tool_calls) => {
-    const messages = [{ role: "user", content: "hi", tool_calls }];
-    expect(check("/v1/chat/completions", { ...valid["/v1/chat/completions"], messages })).toBeUndefined();
+  it("refuses a call without its function, which is nobody's in a message that is no assistant's", () => {
+    const body = (role: string) => ({
+      ...valid["/v1/chat/completions"],
+      messages: [{ role, content: "hi", tool_calls: [{ id: "a", type: "function" }] }],
+    });
+    expect(check("/v1/chat/completions", body("assistant"))).toEqual({
+      status: 400,
+      message: expect.stringContaining("missing field `function`") as string,
+    });
+    expect(check("/v1/chat/completions", body("user"))).toBeUndefined();
   });
 
   it("drops unknown members when it is told to", () => {

@@ -136,10 +136,9 @@ function checkTemplateMembers(members: ChatMembers): void {
   }
 }
 
-/** Arguments of earlier calls: the template gets them as an object. In messages of other roles `tool_calls` means nothing, whatever it is. */
+/** Arguments of earlier calls: the template gets them as an object. */
 function checkCallArguments(messages: readonly JsonMap[]): void {
   for (const [index, message] of messages.entries()) {
-    if (message.get("role") !== "assistant") continue;
     const calls = (message.get("tool_calls") ?? []) as JsonMap[];
     for (const [at, call] of calls.entries()) {
       const problem = argumentsProblem((call.get("function") as JsonMap).get("arguments"));
