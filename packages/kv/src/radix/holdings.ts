@@ -55,7 +55,9 @@ export class Holdings {
   /** The child of a position, made where there is none; `nowhere` below a forgotten one. */
   place(parent: number, low: number, high: number, wanted: number): number {
     if (parent === nowhere) return nowhere;
-    return this.tree.place(parent, low, high, wanted) || nowhere;
+    const child = this.tree.child(parent, low, high);
+    if (child !== 0) return child;
+    return this.tree.isAttached(parent) ? this.tree.grow(parent, low, high, wanted) : nowhere;
   }
 
   /** The rank holds a position without a name for it. */

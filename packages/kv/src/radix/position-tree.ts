@@ -16,36 +16,55 @@
 import { BranchTable } from "./branch-table.ts";
 import { mix } from "./hash-bits.ts";
 import { pageMask, positionsOf, PositionPages, recordWords, sizeFor, sizeMax } from "./position-pages.ts";
-import { noRun, RunTable } from "./run-table.ts";
 
 export const root = 0;
 const rootRun = 0;
+const noRun = 0xffff_ffff;
 
 export class PositionTree {
   private readonly pages = new PositionPages();
   private readonly branches = new BranchTable((run, parent, low, high) => this.isChild(run, parent, low, high));
   private readonly unpaired = new Map<number, number>();
-  private readonly runs = new RunTable();
+  private runs = newRuns(64);
+  private nextRun = 0;
+  private readonly freeRuns: number[] = [];
 
   constructor() {
-    this.makeRun(0, 0, noRun);
+    const run = this.makeRun(0, 0, noRun);
+    this.runs.live[run] = 1;
+    this.runs.used[run] = 1;
   }
 
-  /**
-   * The child of a position, added where an attached position has no such child; 0 below a position that is cut off and has none.
-   *
-   * @param wanted  how many blocks will follow in one path, itself included
-   */
-  place(parent: number, low: number, high: number, wanted: number): number {
+  /** The child of a position (whether attached or not) that an attached path leads to, or 0. */
+  child(parent: number, low: number, high: number): number {
+    const { base, live, forks } = this.runs;
     const run = this.pages.runOf(parent);
-    const child = this.childIn(run, parent, low, high);
-    if (child !== 0) return child;
-    return parent < this.runs.base(run) + this.runs.live(run) ? this.grow(run, parent, low, high, wanted) : 0;
+    const offset = parent - base[run]!;
+    if (offset + 1 < live[run]! && this.hasTokens(parent + 1, low, high)) return parent + 1;
+    if ((forks[run]! & (1 << offset)) === 0) return 0; // no branch, no need to miss the table's cache line
+    const branch = this.branches.find(mix(low, high, parent), parent, low, high);
+    return branch === -1 ? 0 : this.runs.base[branch]!;
+  }
+
+  /** Adds a child to an attached position that has no such child; `wanted` is how many blocks will follow in one path, itself included. */
+  grow(parent: number, low: number, high: number, wanted: number): number {
+    const { base, live, used, size } = this.runs;
+    const run = this.pages.runOf(parent);
+    const end = base[run]! + used[run]!;
+    const isLast = parent + 1 === end && live[run] === used[run];
+    if (isLast && used[run]! < positionsOf(size[run]!) && run !== rootRun) {
+      live[run]!++;
+      used[run]!++;
+      this.setTokens(end, low, high);
+      return end;
+    }
+    const continues = isLast && run !== rootRun;
+    return this.branch(parent, low, high, Math.max(sizeFor(wanted), continues ? Math.min(size[run]! + 1, sizeMax) : 0));
   }
 
   isAttached(position: number): boolean {
     const run = this.pages.runOf(position);
-    return position < this.runs.base(run) + this.runs.live(run);
+    return position < this.runs.base[run]! + this.runs.live[run]!;
   }
 
   /** The set of ranks that hold a position. */
@@ -68,8 +87,8 @@ export class PositionTree {
   settle(position: number): void {
     if (this.holders(position) !== 0) return;
     const run = this.pages.runOf(position);
-    const offset = position - this.runs.base(run);
-    if (offset < this.runs.live(run)) this.cut(run, offset);
+    const offset = position - this.runs.base[run]!;
+    if (offset < this.runs.live[run]!) this.cut(run, offset);
     this.trim(run);
   }
 
@@ -85,10 +104,10 @@ export class PositionTree {
     let depth = 0;
     let holders = 0;
     for (let position = root; depth < depthMax; ) {
-      position = this.childIn(this.pages.runOf(position), position, query[2 * depth]!, query[2 * depth + 1]!);
+      position = this.child(position, query[2 * depth]!, query[2 * depth + 1]!);
       if (position === 0) return depth;
       const run = this.pages.runOf(position);
-      const end = this.runs.base(run) + this.runs.live(run);
+      const end = this.runs.base[run]! + this.runs.live[run]!;
       const page = this.pages.page(position);
       for (let word = (position & pageMask) * recordWords; ; word += recordWords) {
         if (page[word + 2] !== holders) {
@@ -107,21 +126,21 @@ export class PositionTree {
   /** Of an attached position other than the root. */
   parentOf(position: number): number {
     const run = this.pages.runOf(position);
-    return position === this.runs.base(run) ? this.runs.parent(run) : position - 1;
+    return position === this.runs.base[run] ? this.runs.parent[run]! : position - 1;
   }
 
   /** A number per attached position, parents before children and a path's neighbours together; valid until the tree changes. */
   pathOrder(): (position: number) => number {
-    const { runs } = this;
-    const order = new Float64Array(runs.limit);
+    const { base, firstChild, next } = this.runs;
+    const order = new Float64Array(base.length);
     const stack = [rootRun];
     for (let run = stack.pop(), at = 0; run !== undefined; run = stack.pop(), at += positionsOf(sizeMax)) {
       order[run] = at;
-      for (let child = runs.firstChild(run); child !== noRun; child = runs.next(child)) stack.push(child);
+      for (let child = firstChild[run]!; child !== noRun; child = next[child]!) stack.push(child);
     }
     return (position) => {
       const run = this.pages.runOf(position);
-      return order[run]! + position - runs.base(run);
+      return order[run]! + position - base[run]!;
     };
   }
 
@@ -136,12 +155,12 @@ export class PositionTree {
 
   /** Whether there is the root alone. */
   get isEmpty(): boolean {
-    return this.runs.count === 1 && this.unpaired.size === 0;
+    return this.nextRun - this.freeRuns.length === 1 && this.unpaired.size === 0;
   }
 
   /** Memory, without what Maps and lists take. */
   get bytes(): number {
-    return this.pages.bytes + this.branches.bytes + this.runs.bytes;
+    return this.pages.bytes + this.branches.bytes + this.runs.base.length * bytesPerRun;
   }
 
   private hasTokens(position: number, low: number, high: number): boolean {
@@ -158,71 +177,51 @@ export class PositionTree {
     page[word + 2] = 0;
   }
 
-  /** The child of a position of this run (whether attached or not) that an attached path leads to, or 0. */
-  private childIn(run: number, parent: number, low: number, high: number): number {
-    const { runs } = this;
-    const offset = parent - runs.base(run);
-    if (offset + 1 < runs.live(run) && this.hasTokens(parent + 1, low, high)) return parent + 1;
-    if ((runs.forks(run) & (1 << offset)) === 0) return 0; // no branch, no need to miss the table's cache line
-    const branch = this.branches.find(mix(low, high, parent), parent, low, high);
-    return branch === -1 ? 0 : runs.base(branch);
-  }
-
-  /** Adds a child to an attached position that has no such child. */
-  private grow(run: number, parent: number, low: number, high: number, wanted: number): number {
-    const { runs } = this;
-    const used = runs.used(run);
-    const end = runs.base(run) + used;
-    const continues = parent + 1 === end && runs.live(run) === used && run !== rootRun;
-    if (continues && used < positionsOf(runs.size(run))) {
-      runs.setLive(run, used + 1);
-      runs.setUsed(run, used + 1);
-      this.setTokens(end, low, high);
-      return end;
-    }
-    return this.branch(run, parent, low, high, Math.max(sizeFor(wanted), continues ? Math.min(runs.size(run) + 1, sizeMax) : 0));
-  }
-
   private isChild(run: number, parent: number, low: number, high: number): boolean {
-    return this.runs.parent(run) === parent && this.hasTokens(this.runs.base(run), low, high);
+    return this.runs.parent[run] === parent && this.hasTokens(this.runs.base[run]!, low, high);
   }
 
-  private branch(parentRun: number, parent: number, low: number, high: number, size: number): number {
+  private branch(parent: number, low: number, high: number, size: number): number {
     const head = this.pages.take(size);
     const run = this.makeRun(head, size, parent);
+    this.runs.live[run] = 1;
+    this.runs.used[run] = 1;
     this.setTokens(head, low, high);
     this.branches.add(mix(low, high, parent), run);
-    this.adopt(parentRun, run);
+    this.adopt(this.pages.runOf(parent), run);
     return head;
   }
 
   private makeRun(base: number, size: number, parent: number): number {
-    const run = this.runs.add(base, size, parent);
+    const run = this.freeRuns.pop() ?? this.nextRun++;
+    if (run === this.runs.base.length) this.runs = grownRuns(this.runs);
+    this.runs.base[run] = base;
+    this.runs.size[run] = size;
+    this.runs.parent[run] = parent;
+    this.runs.firstChild[run] = noRun;
+    this.runs.forks[run] = 0;
     this.pages.setRun(base, size, run);
     return run;
   }
 
   private adopt(parentRun: number, run: number): void {
-    const { runs } = this;
-    const sibling = runs.firstChild(parentRun);
-    runs.setNext(run, sibling);
-    runs.setPrevious(run, noRun);
-    if (sibling !== noRun) runs.setPrevious(sibling, run);
-    runs.setFirstChild(parentRun, run);
-    runs.setForks(parentRun, runs.forks(parentRun) | (1 << (runs.parent(run) - runs.base(parentRun))));
+    const { firstChild, next, previous, forks, parent, base } = this.runs;
+    const sibling = firstChild[parentRun]!;
+    next[run] = sibling;
+    previous[run] = noRun;
+    if (sibling !== noRun) previous[sibling] = run;
+    firstChild[parentRun] = run;
+    forks[parentRun]! |= 1 << (parent[run]! - base[parentRun]!);
   }
 
   /** Takes a run out of the branch table and from its siblings. */
   private detach(run: number): void {
-    const { runs } = this;
-    const head = runs.base(run);
-    const parent = runs.parent(run);
-    const next = runs.next(run);
-    const previous = runs.previous(run);
-    this.branches.delete(mix(this.tokensLow(head), this.tokensHigh(head), parent), run);
-    if (next !== noRun) runs.setPrevious(next, previous);
-    if (previous !== noRun) runs.setNext(previous, next);
-    else runs.setFirstChild(this.pages.runOf(parent), next);
+    const { base, parent, firstChild, next, previous } = this.runs;
+    const head = base[run]!;
+    this.branches.delete(mix(this.tokensLow(head), this.tokensHigh(head), parent[run]!), run);
+    if (next[run] !== noRun) previous[next[run]!] = previous[run]!;
+    if (previous[run] !== noRun) next[previous[run]!] = next[run]!;
+    else firstChild[this.pages.runOf(parent[run]!)] = next[run]!;
   }
 
   /** Cuts off a run from `offset` on, and every run below. */
@@ -230,7 +229,7 @@ export class PositionTree {
     if (offset === 0) this.detach(run);
     const cutRuns = [run];
     for (let from = offset, at = cutRuns.pop(); at !== undefined; from = 0, at = cutRuns.pop()) {
-      this.runs.setLive(at, from);
+      this.runs.live[at] = from;
       for (const child of this.childrenFrom(at, from)) {
         this.detach(child);
         cutRuns.push(child);
@@ -241,31 +240,66 @@ export class PositionTree {
 
   /** Runs that branch off at `offset` or later; corrects `forks`, which remembers branches that have gone. */
   private childrenFrom(run: number, offset: number): number[] {
-    const { runs } = this;
+    const { base, parent, firstChild, next, forks } = this.runs;
     const later = -1 << offset;
-    const forks = runs.forks(run);
-    if ((forks & later) === 0) return [];
+    if ((forks[run]! & later) === 0) return [];
     const children: number[] = [];
-    for (let child = runs.firstChild(run); child !== noRun; child = runs.next(child)) {
-      if (runs.parent(child) - runs.base(run) >= offset) children.push(child);
+    for (let child = firstChild[run]!; child !== noRun; child = next[child]!) {
+      if (parent[child]! - base[run]! >= offset) children.push(child);
     }
-    runs.setForks(run, forks & ~later);
+    forks[run]! &= ~later;
     return children;
   }
 
   private trim(run: number): void {
-    const { runs } = this;
-    const base = runs.base(run);
-    const live = runs.live(run);
-    let used = runs.used(run);
-    while (used > live && this.isUnused(base + used - 1)) used--;
-    runs.setUsed(run, used);
-    if (used !== 0) return;
-    this.pages.give(base, runs.size(run));
-    runs.remove(run);
+    const { base, live, used } = this.runs;
+    while (used[run]! > live[run]! && this.isUnused(base[run]! + used[run]! - 1)) used[run]!--;
+    if (used[run] !== 0) return;
+    this.pages.give(base[run]!, this.runs.size[run]!);
+    this.freeRuns.push(run);
   }
 
   private isUnused(position: number): boolean {
     return this.holders(position) === 0 && !this.unpaired.has(position);
   }
+}
+
+/** Facts of runs, an array each. */
+interface Runs {
+  readonly base: Uint32Array;
+  /** Position that the head is a child of. */
+  readonly parent: Uint32Array;
+  readonly firstChild: Uint32Array;
+  readonly next: Uint32Array;
+  readonly previous: Uint32Array;
+  /** Bit i: some run branches off, or once did, at offset i. */
+  readonly forks: Uint32Array;
+  readonly live: Uint8Array;
+  readonly used: Uint8Array;
+  /** The extent has `positionsOf(size)` positions. */
+  readonly size: Uint8Array;
+}
+
+const bytesPerRun = 6 * 4 + 3;
+
+function newRuns(capacity: number): Runs {
+  const words = () => new Uint32Array(capacity);
+  const bytes = () => new Uint8Array(capacity);
+  return {
+    base: words(),
+    parent: words(),
+    firstChild: words(),
+    next: words(),
+    previous: words(),
+    forks: words(),
+    live: bytes(),
+    used: bytes(),
+    size: bytes(),
+  };
+}
+
+function grownRuns(old: Runs): Runs {
+  const grown = newRuns(old.base.length * 2);
+  for (const fact of Object.keys(grown) as (keyof Runs)[]) grown[fact].set(old[fact]);
+  return grown;
 }
