@@ -1,4 +1,6 @@
-// What the page is told, as JSON: shared with the script in the browser, so this file knows nothing of Node and imports nothing.
+// What the page is told, as JSON: shared with the script in the browser, so this file and the one it imports know nothing of Node.
+import type { IndexerRow, RouterRow, WorkerRow } from "@mm-router/runtime/fleet-rows";
+
 export interface Overview {
   /** Of this frontend. */
   readonly version: string;
@@ -47,36 +49,8 @@ export interface HitBlocks {
   readonly delivered: number;
 }
 
-export interface RouterRow {
-  readonly router_id: string;
-  readonly requests_per_second: number;
-  readonly running: number;
-  /** Requests that wait for a worker with less to prefill. */
-  readonly queue: number;
-  /** Of the blocks asked for since the look before: those that the chosen workers held; null where none was. */
-  readonly hit_rate: number | null;
-  readonly degraded_per_second: number;
-}
-
-export interface IndexerRow {
-  readonly indexer_id: string;
-  readonly blocks: number;
-  readonly events_per_second: number;
-  readonly queries_per_second: number;
-  readonly log_lag_messages: number;
-}
-
 /** One rank of a worker. */
-export interface PageWorker {
-  readonly worker_id: string;
-  readonly dp_rank: number;
-  readonly release: string | null;
-  readonly requests: number;
-  readonly active_blocks: number;
-  readonly prefill_tokens: number;
-  /** null: no indexer knows of the rank. */
-  readonly blocks: number | null;
-  readonly silent_seconds: number | null;
+export interface PageWorker extends WorkerRow {
   readonly model: string | null;
   /** `namespace/component`. */
   readonly place: string | null;
