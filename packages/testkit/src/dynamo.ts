@@ -77,6 +77,7 @@ export async function startDynamoWorker(place: Place, options: WorkerOptions): P
   args.push("--endpoint", `dyn://${place.namespace}.${component}.generate`, "--kv-block-size", `${options.blockSize ?? 32}`);
   args.push("--publish-events-and-metrics", ...eventArgs(release, options.events), "--modality", options.modality ?? "multimodal");
   const { pythonWithTorch } = options;
+  if (pythonWithTorch !== undefined) args.push("--gpus-per-node", "1"); // a real torch finds none, and the worker would end
   const standIn = standInEnvironment(release, { hasTorch: pythonWithTorch !== undefined });
   const environment = { ...standIn, SIM_REQUEST_LOG: engineLog, ...options.engine, ...options.environment };
   const command = { name: "dynamo.trtllm", args: [...args, ...(options.args ?? [])], environment };
