@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { ensureRelease } from "@mm-router/testkit";
 import { decodeImage } from "../../services/mm-router/src/multimodal/image-decode.ts";
-import { pixelDigest } from "../../services/mm-router/src/multimodal/mm-hash.ts";
+import { pixelDigest } from "../../services/mm-router/src/multimodal/pixel-digest.ts";
 
 export interface PictureFile {
   readonly name: string;

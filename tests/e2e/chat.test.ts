@@ -1,5 +1,5 @@
 // The main job: text and images by the official OpenAI client through every process of ours, over TCP.
-import { goldenPath, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
+import { dataUrl, goldenPath, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { readFileSync } from "node:fs";
 import type OpenAI from "openai";
@@ -119,6 +119,16 @@ await describeReal("chat through the whole chain", real.infra, () => {
       for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
       expect(text).toBe(simulatedText);
       expect(images.requests()).toContain("/photo.jpg");
+    });
+
+    it("have one name as data: and behind a URL: the frontend gives the one, mm-router the other", async () => {
+      await using images = await startImageServer();
+      const picture = uniquePicture();
+      const held = await indexedBlocks(chain);
+      const first = await served(imageRequest(dataUrl(picture)));
+      await untilIndexed(held + imageBlocks);
+      const again = await served(imageRequest(images.put("/same.png", { body: picture })));
+      expect(again).toMatchObject({ worker: first.worker, cached: first.prompt });
     });
   });
 

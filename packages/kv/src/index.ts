@@ -1,9 +1,12 @@
-// The meaning of KV blocks: hashes, the prefix index, load and choice. Pure: clock and random are arguments.
+// The meaning of KV blocks: hashes, names of images, the prefix index, load and choice. Pure: clock and random are arguments.
 export * from "./active-sequences.ts";
 export * from "./approximate-index.ts";
 export * from "./block-hash.ts";
 export * from "./block-mm-info.ts";
+export * from "./content-hash.ts";
+export * from "./data-url.ts";
 export * from "./event-order.ts";
+export * from "./image-name.ts";
 export * from "./kv-index.ts";
 export * from "./local-scheduler.ts";
 export * from "./overlap.ts";

@@ -1,4 +1,5 @@
 // Settings of the frontend: upstream's names and defaults (Dynamo 1.6.1) where the meaning is upstream's, `MMR_…` where it is ours.
+import { identityRules } from "@mm-router/kv";
 import { type ConfigOf, decimal, field, integer, port, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
 import { routerModes } from "./models/instance-choice.ts";
@@ -209,6 +210,11 @@ export const frontendFields = {
   }),
   disableNvext: field(yesNo.default(false), { env: "DYN_DISABLE_FRONTEND_NVEXT", help: "ignore nvext and the routing headers" }),
   listInternal: field(yesNo.default(false), { env: "MMR_LIST_INTERNAL", help: "list models whose names end in __internal" }),
+  imageIdentity: field(z.enum(identityRules).default("content"), {
+    flag: "image-identity",
+    env: "MMR_IMAGE_IDENTITY",
+    help: "what names a picture for the worker: content, of data: URLs, the rest left to mm-router; url where Dynamo frontends send requests to the same workers",
+  }),
   imagesMax: field(integer(0).default(128), { env: "MMR_IMAGES_MAX", help: "most images in one request" }),
   dataUrlMbMax: field(integer(1).default(16), { env: "DYN_MM_MAX_DATA_URL_MB", unit: "MiB", help: "longest data: URL" }),
   allowInternalUrls: field(yesNo.default(false), {

@@ -128,7 +128,7 @@ function serverDepsOf(
 /** What requests may say and be. */
 export function requestRules(
   config: FrontendConfig,
-): Pick<AnswerDeps, "validation" | "requestLimits" | "hints" | "streamsForcedCalls" | "migration"> {
+): Pick<AnswerDeps, "validation" | "requestLimits" | "imageIdentity" | "hints" | "streamsForcedCalls" | "migration"> {
   return {
     migration: { limit: config.migrationLimit, sequenceMax: config.migrationMaxSeqLen },
     streamsForcedCalls: config.guidedToolStreaming,
@@ -139,6 +139,7 @@ export function requestRules(
       dataUrlLengthMax: config.dataUrlMbMax * MiB,
       allowInternalUrls: config.allowInternalUrls,
     },
+    imageIdentity: config.imageIdentity,
     hints: { metadataPrefix: config.metadataPrefix, nvext: !config.disableNvext },
   };
 }

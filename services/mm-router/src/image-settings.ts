@@ -1,4 +1,5 @@
 // Settings of image analysis. Limits that the worker has too carry the worker's names and defaults.
+import { identityRules } from "@mm-router/kv";
 import { type ConfigOf, decimal, field, integer, type SharedCacheLimits, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
 import { type ImageConfig, imageConfigDefaults } from "./multimodal/index.ts";
@@ -11,7 +12,7 @@ export const imageFields = {
     env: "MMR_IMAGE_DIALECT",
     help: "what stands for an image in the workers' KV events; auto: by their release, and by what their events show",
   }),
-  imageIdentity: field(z.enum(["content", "url"]).default(imageConfigDefaults.identity), {
+  imageIdentity: field(z.enum(identityRules).default(imageConfigDefaults.identity), {
     flag: "image-identity",
     env: "MMR_IMAGE_IDENTITY",
     help: "what names an image where the request does not; url where Dynamo frontends send requests to the same workers",

@@ -5,11 +5,11 @@
 //   where Pillow has pixels      the same digest, or a reason: never another digest
 //   where Pillow raises          anything, since the worker refuses the request
 //   always                       an answer within the limit, and memory that stays as it is
+import { ImageProblem } from "@mm-router/protocol";
 import { describeRelease } from "@mm-router/testkit/requires";
 import { afterAll, expect, it } from "vitest";
 import { DecodePool } from "../../../services/mm-router/src/multimodal/decode-pool.ts";
 import { readWholeImageHeader } from "../../../services/mm-router/src/multimodal/image-format.ts";
-import { ImageProblem } from "../../../services/mm-router/src/multimodal/image-problem.ts";
 import { type HostileFile, hostileFiles } from "../harness/hostile-files.ts";
 import { type PillowAnswer, pillowAnswers } from "../harness/pillow.ts";
 

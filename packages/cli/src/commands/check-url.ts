@@ -7,16 +7,9 @@
 // resolved and nothing is opened. DYN_MM_ALLOW_INTERNAL, MMR_FETCH_HTTP and the proxy variables count as they do for the router.
 import { isIP } from "node:net";
 import { Readable } from "node:stream";
-import {
-  type AddressRules,
-  defaultResolver,
-  egressPolicyOf,
-  followRedirects,
-  ImageProblem,
-  isDataUrl,
-  requireDialable,
-} from "@mm-router/mm-router";
-import { decodeAs } from "@mm-router/protocol";
+import { isDataUrl } from "@mm-router/kv";
+import { type AddressRules, defaultResolver, egressPolicyOf, followRedirects, requireDialable } from "@mm-router/mm-router";
+import { decodeAs, ImageProblem } from "@mm-router/protocol";
 import { z } from "zod";
 import type { LineCommand } from "../jsonl.ts";
 

@@ -6,19 +6,15 @@
 // `exact`: the pixels, and so S1 and S3, are bit for bit the worker's. Where they are not, those two are left out and `reason` is one of
 // the router's closed list; size and mode are left out where not even a header could be read.
 import { readFile } from "node:fs/promises";
+import { contentDigest, dataUrlPieces, isDataUrl, mmHashOf, urlIdentity } from "@mm-router/kv";
 import {
   type ByteSink,
-  contentDigest,
   createDownloads,
-  dataUrlBytes,
   decodeImage,
   egressPolicyOf,
   imageConfigDefaults as limits,
-  isDataUrl,
-  mmHashOf,
   pixelDigest,
   readWholeImageHeader,
-  urlIdentity,
 } from "@mm-router/mm-router";
 import { AppError, decodeAs } from "@mm-router/protocol";
 import { z } from "zod";
@@ -48,7 +44,7 @@ export function createCommand(): LineCommand {
     if (line.path !== undefined) collected.take(await readFile(line.path).catch((error: unknown) => unreadable(line.path, error)));
     else if (line.base64 !== undefined) collected.take(Buffer.from(line.base64, "base64"));
     else if (line.url !== undefined && isDataUrl(line.url)) {
-      for await (const bytes of dataUrlBytes(line.url, limits.dataUrlBytesMax)) collected.take(bytes);
+      for (const bytes of dataUrlPieces(line.url, limits.dataUrlBytesMax)) collected.take(bytes);
     } else await fetcher.fetch(line.url ?? "", collected, AbortSignal.timeout(limits.downloadMs));
     return described(collected.bytes(), line);
   };

@@ -46,7 +46,8 @@ export const imageReasons = {
   "decoder-lost": "the decoding thread ended; it is started again for the next image",
 } as const;
 
-export type DegradeReason = keyof typeof routingReasons | keyof typeof imageReasons;
+export type ImageReason = keyof typeof imageReasons;
+export type DegradeReason = keyof typeof routingReasons | ImageReason;
 
 export const degradeReasons: Readonly<Record<DegradeReason, string>> = { ...routingReasons, ...imageReasons };
 

@@ -1,2 +1,3 @@
 export * from "./decision.ts";
 export * from "./degrade-reasons.ts";
+export * from "./image-problem.ts";

@@ -1,4 +1,5 @@
 // What the inference routes need besides the request.
+import type { IdentityRule } from "@mm-router/kv";
 import type { DispatchOptions } from "../postprocess/dispatch-events.ts";
 import type { ModelSet } from "../models/model-set.ts";
 import type { RequestLimits } from "../preprocess/limits.ts";
@@ -14,6 +15,8 @@ export interface AnswerDeps {
   readonly bodyLimits: BodyLimits;
   readonly validation: ValidationOptions;
   readonly requestLimits: RequestLimits;
+  /** What names a picture (`MMR_IMAGE_IDENTITY`). */
+  readonly imageIdentity: IdentityRule;
   readonly hints: HintOptions;
   readonly stream: StreamSettings;
   /** Member of a chat answer that holds thoughts (`--reasoning-field-name`). */

@@ -4,6 +4,7 @@
 // Source: Dynamo 1.6.1; evidence: golden frontend chat.*, val*.*, item.*, text.*, tool.*, reason.*.
 import { chatForm, expectedFormat } from "../postprocess/chat-form.ts";
 import { type ChatMembers, type ChatRequest, parseChatRequest } from "../preprocess/chat-request.ts";
+import { imageNames } from "../preprocess/image-names.ts";
 import { withoutNvext } from "../preprocess/nvext.ts";
 import { chatPrompt } from "../preprocess/preprocessor.ts";
 import { requestHints } from "../preprocess/request-hints.ts";
@@ -45,9 +46,11 @@ export async function answerAsChat(asked: ChatRequest, surface: ChatSurface, exc
 export async function chatTokenRequest(
   request: ChatRequest,
   { hints, workers, text }: Pick<TokenRequest, "hints" | "workers" | "text">,
-  { requestLimits, streamsForcedCalls, migration }: Pick<AnswerDeps, "requestLimits" | "streamsForcedCalls" | "migration">,
+  deps: Pick<AnswerDeps, "requestLimits" | "imageIdentity" | "streamsForcedCalls" | "migration">,
 ): Promise<TokenRequest> {
-  const prompts = [await chatPrompt(request, text, workers, requestLimits)];
+  const { requestLimits, imageIdentity, streamsForcedCalls, migration } = deps;
+  const prompt = await chatPrompt(request, text, workers, requestLimits);
+  const names = await imageNames(prompt.media, request.members, { imageIdentity, ...requestLimits });
   const thinking = thinkingNote(request, workers.card);
   const format = expectedFormat(request.members, workers.card);
   const hidesMarkers = format?.specialMarkers === true || format?.markers.some((marker) => text.isSpecialToken(marker)) === true;
@@ -56,7 +59,7 @@ export async function chatTokenRequest(
     api: "chat",
     model: members.model,
     members,
-    prompts,
+    prompts: [{ ...prompt, imageNames: names }],
     hints,
     workers,
     text,

@@ -139,6 +139,7 @@ export function tokenRequestBody(request: TokenRequest, prompt: TokenPrompt): Bu
     tokenIds: prompt.tokenIds,
     formattedPrompt: prompt.formatted,
     media: prompt.media,
+    imageNames: prompt.imageNames,
     eosTokenIds: request.text.eosTokenIds,
     sum: request.workers.sum,
     loraName: request.workers.loraName,

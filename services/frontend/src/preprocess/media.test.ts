@@ -31,7 +31,7 @@ describe("media of a chat", () => {
       image_url: [{ Url: "https://a.example/1.png" }, { Url: "https://a.example/2.png" }],
       video_url: [{ Url: "https://a.example/v" }],
     });
-    expect(found!.images).toBe(2);
+    expect(found!.imageUrls).toEqual(["https://a.example/1.png", "https://a.example/2.png"]);
   });
 
   it("leave the messages with data: URLs blanked and the others as they are", () => {
@@ -67,6 +67,6 @@ describe("media of a chat", () => {
   });
 
   it("may name addresses when that is allowed", () => {
-    expect(media([{ role: "user", content: [image("http://127.0.0.1:1/x")] }], { allowInternalUrls: true })!.images).toBe(1);
+    expect(media([{ role: "user", content: [image("http://127.0.0.1:1/x")] }], { allowInternalUrls: true })!.imageUrls).toHaveLength(1);
   });
 });

@@ -5,7 +5,7 @@
 //   uuids      multi_modal_uuids {"image_url": ["abc", null]}, only when a part has a `uuid`
 //   messages   the same with `data:` URLs blanked, for extra_args.messages: the request carries each picture once
 //
-// What names a picture is not decided here: a worker of ours, or mm-router, sees to it (extra_args.mm_hashes is theirs).
+// What names a picture: image-names.ts.
 // Source: Dynamo 1.6.1 (blanking; ≤ 1.5 sends pictures twice); evidence: golden frontend img.*, wire frontend-to-tokens-worker-images.
 // I1  The n-th reference belongs to the n-th placeholder of the prompt: parts are taken in message order.
 import { AppError, type LosslessJson } from "@mm-router/protocol";
@@ -19,7 +19,8 @@ export interface MediaReferences {
   readonly data: JsonMap;
   readonly uuids: JsonMap | undefined;
   readonly messages: readonly JsonMap[];
-  readonly images: number;
+  /** In prompt order. */
+  readonly imageUrls: readonly string[];
 }
 
 interface MediaPart {
@@ -40,14 +41,14 @@ export function mediaReferences(messages: readonly JsonMap[], limits: RequestLim
     .filter((part) => part !== undefined);
   if (parts.length === 0) return undefined;
   for (const part of parts) checkPart(part, limits);
-  const images = parts.filter((part) => part.kind === "image_url").length;
-  if (images > limits.imagesMax)
-    throw new AppError("too_many_images", `the request has ${images} images, the limit is ${limits.imagesMax}`);
+  const imageUrls = parts.filter((part) => part.kind === "image_url").map(({ url }) => url);
+  if (imageUrls.length > limits.imagesMax)
+    throw new AppError("too_many_images", `the request has ${imageUrls.length} images, the limit is ${limits.imagesMax}`);
   return {
     data: byKind(parts, (part) => new Map([["Url", part.url]])),
     uuids: uuidsOf(parts),
     messages: messages.map(withoutDataUrls),
-    images,
+    imageUrls,
   };
 }
 

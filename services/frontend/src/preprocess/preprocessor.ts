@@ -19,6 +19,8 @@ export interface TokenPrompt {
   /** What the template printed, NUL included; undefined when the client sent ids. */
   readonly formatted: string | undefined;
   readonly media: MediaReferences | undefined;
+  /** Of its pictures, where the request tells them (image-names.ts). */
+  readonly imageNames?: readonly string[] | undefined;
 }
 
 /** @throws AppError for media that are refused, a template that fails, or too many tokens */

@@ -20,6 +20,8 @@ export interface WorkerRequest {
   /** The rendered prompt, told beside images. */
   readonly formattedPrompt: string | undefined;
   readonly media: MediaReferences | undefined;
+  /** One per picture. */
+  readonly imageNames?: readonly string[] | undefined;
   readonly eosTokenIds: readonly number[];
   /** Checksum of the model card that was used. */
   readonly sum: string;
@@ -61,11 +63,12 @@ function annotationsOf({ members, asksQuality }: WorkerRequest): string[] {
   return asksQuality === true && !wanted.includes(routingQualityAnnotation) ? [...wanted, routingQualityAnnotation] : wanted;
 }
 
-function extraArgs({ members, media, hints, formattedPrompt, thinking }: WorkerRequest): JsonMap | undefined {
+function extraArgs({ members, media, imageNames, hints, formattedPrompt, thinking }: WorkerRequest): JsonMap | undefined {
   const extra: JsonMap = new Map();
   if (media !== undefined) {
     extra.set("messages", [...media.messages]);
     set(extra, "formatted_prompt", formattedPrompt);
+    set(extra, "mm_hashes", imageNames && [...imageNames]);
   }
   set(extra, "nvext", nvextArgs(members, hints));
   set(extra, "sampling_options", extraSamplingOptions(members));

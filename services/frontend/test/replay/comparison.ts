@@ -97,11 +97,7 @@ function maskedValue(value: JsonValue, key: string): unknown {
   return Object.fromEntries(members.map(([name, member]) => [name, maskedValue(member, name)]));
 }
 
-/** A worker's request with floats as f32, without what names pictures (not ours to say). */
+/** A worker's request with floats as f32. */
 export function comparableRequest(request: unknown): unknown {
-  if (typeof request !== "object" || request === null) return request;
-  const { mm_routing_info: _routing, ...rest } = maskedValue(request as JsonValue, "") as Record<string, unknown>;
-  const extra = rest["extra_args"] as Record<string, unknown> | null | undefined;
-  if (extra) delete extra["mm_hashes"];
-  return rest;
+  return typeof request === "object" && request !== null ? maskedValue(request as JsonValue, "") : request;
 }

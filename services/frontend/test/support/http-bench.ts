@@ -62,6 +62,7 @@ export class HttpBench {
         bodyLimits: { bodyMb: 1 },
         validation: { ignoreUnknown: false },
         requestLimits: { imagesMax: 1, promptsMax: 1, dataUrlLengthMax: 10, allowInternalUrls: false },
+        imageIdentity: "content",
         hints: { metadataPrefix: "x-dynamo-meta-", nvext: true },
         reasoningField: "reasoning_content",
         streamsForcedCalls: true,

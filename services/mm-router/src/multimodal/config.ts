@@ -1,7 +1,7 @@
 // Limits and choices of image analysis, with their reasons. The service's config.ts makes settings of them.
+import type { IdentityRule } from "@mm-router/kv";
 import type { AddressRules } from "./address-policy.ts";
 import { type EgressProxy, type Environment, egressProxyOf } from "./egress-proxy.ts";
-import type { IdentityRule } from "./identity.ts";
 
 export interface ImageConfig {
   /** What names an image where the request does not (`MMR_IMAGE_IDENTITY`). */

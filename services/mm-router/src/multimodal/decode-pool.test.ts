@@ -3,7 +3,7 @@ import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { afterEach, describe, expect, it } from "vitest";
 import { DecodePool, type PoolLimits } from "./decode-pool.ts";
 import { type ImageHeader, readWholeImageHeader } from "./image-format.ts";
-import { pixelDigest } from "./mm-hash.ts";
+import { pixelDigest } from "./pixel-digest.ts";
 
 const { cases } = golden<{ cases: { file: string; accepted: boolean; S1_u64: string; S3_u64: string }[] }>("multimodal/decode.json");
 const accepted = cases.filter((testCase) => testCase.accepted);

@@ -5,13 +5,13 @@
 // I1  The bytes of all pixels in work stay within the budget; whoever comes later waits.
 // I2  The thread starts with the first job, keeps no process alive while it is idle, and is replaced when it dies.
 import { Worker } from "node:worker_threads";
-import type { MmHash } from "@mm-router/protocol";
+import { mmHashOf } from "@mm-router/kv";
+import { ImageProblem, type MmHash } from "@mm-router/protocol";
 import { ByteBudget } from "./byte-budget.ts";
 import type { DecodeJob, DecodeReply } from "./decode-thread.ts";
 import type { DecodeLimits } from "./image-decode.ts";
 import type { ImageHeader } from "./image-format.ts";
-import { ImageProblem } from "./image-problem.ts";
-import { mmHashOf, type PixelScheme } from "./mm-hash.ts";
+import type { PixelScheme } from "./pixel-digest.ts";
 
 export interface PoolLimits extends DecodeLimits {
   /** Of decoded pixels, over all images in work. */

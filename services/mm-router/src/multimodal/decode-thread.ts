@@ -3,7 +3,7 @@
 // sharp decodes on libuv's pool, so several images are in work at a time; hashing is serial, at gigabytes per second.
 import { parentPort } from "node:worker_threads";
 import { type DecodeLimits, decodeImage } from "./image-decode.ts";
-import { type PixelScheme, pixelDigest } from "./mm-hash.ts";
+import { type PixelScheme, pixelDigest } from "./pixel-digest.ts";
 import type { DegradeReason } from "./quality.ts";
 
 export interface DecodeJob {

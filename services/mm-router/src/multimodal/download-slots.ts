@@ -1,5 +1,5 @@
 // How many downloads run at a time, in all and per host, so that one slow server cannot hold all of them.
-import { ImageProblem } from "./image-problem.ts";
+import { ImageProblem } from "@mm-router/protocol";
 
 export interface SlotLimits {
   readonly parallel: number;

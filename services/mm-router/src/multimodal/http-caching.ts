@@ -4,7 +4,7 @@
 //   no-cache, max-age=0  kept; its server is asked each time whether it changed
 //   max-age=n            fresh for n seconds, less its Age; nothing said: as long as the cache's own limit
 //   ETag, Last-Modified  a stale one is asked for by them: 304 costs no download
-import { contentDigest } from "./mm-hash.ts";
+import { contentDigest } from "@mm-router/kv";
 
 /** By what a server tells whether its file changed. */
 export interface Validators {

@@ -8,10 +8,10 @@
 // I2  What is asked is what the workers' HTTP clients ask (`accept: */*`): a server that picks the format by it gives both the same file.
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
+import { ImageProblem } from "@mm-router/protocol";
 import { Agent, buildConnector, type Dispatcher, ProxyAgent, request } from "undici";
 import { type AddressRefusalCode, type AddressRules, dialableAddresses } from "./address-policy.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
-import { ImageProblem } from "./image-problem.ts";
 import type { NameResolver } from "./name-resolver.ts";
 
 export interface HttpAnswer {

@@ -1,7 +1,6 @@
 import { AppError, dialectOf, type ImageDialect, type MmHash } from "@mm-router/protocol";
-import { padValue } from "@mm-router/kv";
+import { nameOfHash, padValue, urlIdentity } from "@mm-router/kv";
 import { describe, expect, it } from "vitest";
-import { nameOfHash, urlIdentity } from "./identity.ts";
 import { type AnalysisDependencies, type AnalysisInput, analyseImages } from "./image-analysis.ts";
 import type { ImageNeed } from "./image-intake.ts";
 import { ImageModel } from "./image-model.ts";

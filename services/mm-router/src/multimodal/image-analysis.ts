@@ -10,13 +10,11 @@
 // I1  An image problem is never fatal: the blocks before that image remain, with the reason. Refusals are worker-guard.ts' alone.
 // I2  A request without images costs nothing: nothing is loaded, no token copied.
 // I3  Rejects with the signal's reason when the caller leaves, else only for faults of this program.
-import type { ImageRange } from "@mm-router/kv";
+import { hashesOfNames, type IdentityRule, type ImageRange, isDataUrl } from "@mm-router/kv";
 import type { AppError, BlockMmInfo, Dialect, ImageDialect } from "@mm-router/protocol";
 import { boundedMap } from "./bounded-map.ts";
-import { isDataUrl } from "./data-url.ts";
 import { beforeImage, countOf, type PlacedImage, routingTokensOf } from "./expand-tokens.ts";
 import type { JsonFields } from "./families/family.ts";
-import { hashesOfNames, type IdentityRule } from "./identity.ts";
 import type { ImageNeed } from "./image-intake.ts";
 import type { ImageLoader } from "./image-loader.ts";
 import type { ImageModel } from "./image-model.ts";

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
-import { padValue } from "@mm-router/kv";
+import { contentDigest, dataUrlPieces, mmHashOf, padValue } from "@mm-router/kv";
+import { ImageProblem } from "@mm-router/protocol";
 import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "./image-decode.ts";
 import { pillowPixelsMax } from "./image-format.ts";
-import { contentDigest, int32sOf, mmHashOf, pixelDigest } from "./mm-hash.ts";
+import { int32sOf, pixelDigest } from "./pixel-digest.ts";
 
 interface DecodeCase {
   file: string;
@@ -46,7 +47,7 @@ async function described(testCase: DecodeCase): Promise<Partial<DecodeCase>> {
     width: image.width,
     height: image.height,
     alpha0_pixels: image.rgba.filter((byte, at) => at % 4 === 3 && byte === 0).length,
-    rgb_blake3: contentDigest(image.rgba.filter((_, at) => at % 4 !== 3)).toString("hex"),
+    rgb_blake3: rgbDigest(image.rgba),
     S1: s1.toString("hex"),
     S2_uuid: pixelDigest("S2", image, uuid).toString("hex"),
     S3: s3.toString("hex"),
@@ -58,6 +59,10 @@ async function described(testCase: DecodeCase): Promise<Partial<DecodeCase>> {
     S1_pad: padValue(mmHashOf(s1)),
     S3_pad: padValue(mmHashOf(s3)),
   };
+}
+
+function rgbDigest(rgba: Uint8Array): string {
+  return contentDigest(rgba.filter((_, at) => at % 4 !== 3)).toString("hex");
 }
 
 describe("decodeImage", () => {
@@ -92,3 +97,42 @@ describe("decodeImage", () => {
     });
   });
 });
+
+interface DataUrlCase {
+  readonly name: string;
+  readonly url: string;
+  readonly expect: { strict: boolean; status: number | null };
+  readonly rgb_blake3?: string;
+  readonly w?: number;
+  readonly h?: number;
+}
+
+describe("data: URLs", () => {
+  it("show the pixels that workers ≥ 1.2 see, or are refused as there", async () => {
+    const { cases: urls } = golden<{ cases: DataUrlCase[] }>("multimodal/data_urls.json");
+    expect(urls.length).toBeGreaterThanOrEqual(46);
+    for (const { name, url, expect: wanted, rgb_blake3, w, h } of urls) {
+      const expected = wanted.strict ? { status: null, w, h, rgb_blake3 } : { status: wanted.status };
+      expect({ name, is: await verdict(url) }).toEqual({ name, is: expected });
+    }
+  });
+});
+
+/** The HTTP class a worker answers with, or the pixels it sees. */
+async function verdict(url: string): Promise<unknown> {
+  const bytes = bytesOf(url);
+  if (bytes === undefined) return { status: 400 };
+  const outcome = await decodeImage(bytes, { pixelsMax: 1_000_000, secondsMax: 20 });
+  if (outcome.kind === "refused") return { status: 415 };
+  const { width, height, rgba } = outcome.image;
+  return { status: null, w: width, h: height, rgb_blake3: rgbDigest(rgba) };
+}
+
+function bytesOf(url: string): Buffer | undefined {
+  try {
+    return Buffer.concat([...dataUrlPieces(url, 16 * 1024 * 1024)]);
+  } catch (error) {
+    if (error instanceof ImageProblem) return undefined;
+    throw error;
+  }
+}

@@ -9,7 +9,7 @@
 // Measured: 0 differences over multimodal/decode.json (131 files) with sharp 0.35.5 / libvips 8.18.7 against Pillow 13, x86-64.
 import sharp, { type Sharp } from "sharp";
 import { type ImageHeader, pillowPixelsMax, readWholeImageHeader } from "./image-format.ts";
-import type { PixelImage } from "./mm-hash.ts";
+import type { PixelImage } from "./pixel-digest.ts";
 import { readPngKey, type Rgb } from "./png-header.ts";
 
 // libvips keeps results for reuse by default: every request's pixels, for nothing.

@@ -9,12 +9,12 @@
 // I3  One deadline over slots, names, hops and body; cancelled by the caller's signal; the socket is closed in every case.
 import { pipeline, type Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
+import { ImageProblem } from "@mm-router/protocol";
 import { type AddressRefusal, type AddressRules, type AdmittedUrl, admitUrl, refusalOfAddresses, refuse } from "./address-policy.ts";
 import { DownloadSlots } from "./download-slots.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
 import { conditionFor, type Reuse, reuseOf, type Validators } from "./http-caching.ts";
 import type { HttpAnswer, HttpTransport } from "./http-transport.ts";
-import { ImageProblem } from "./image-problem.ts";
 import type { NameResolver } from "./name-resolver.ts";
 
 export interface FetchLimits {

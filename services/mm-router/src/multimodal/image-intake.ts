@@ -6,12 +6,11 @@
 //
 // I1  The header is tried again only when the bytes have doubled, so a slow drip costs no more than one read.
 // I2  What was taken from the budget is given back by `release()`, in every case.
-import type { MmHash } from "@mm-router/protocol";
+import { ContentHash, mmHashOf } from "@mm-router/kv";
+import { ImageProblem, type MmHash } from "@mm-router/protocol";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { ByteSink } from "./image-fetch.ts";
 import { type ImageHeader, readImageHeader, readWholeImageHeader } from "./image-format.ts";
-import { ImageProblem } from "./image-problem.ts";
-import { ContentHash, mmHashOf } from "./mm-hash.ts";
 
 export type ImageNeed = "size" | "content" | "pixels";
 

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
+import { contentDigest, mmHashOf } from "@mm-router/kv";
+import { ImageProblem } from "@mm-router/protocol";
 import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { afterAll, describe, expect, it } from "vitest";
 import { DecodePool } from "./decode-pool.ts";
 import type { Validators } from "./http-caching.ts";
 import type { ImageFetcher } from "./image-fetch.ts";
 import { ImageLoader, type ImageMetrics, type LoaderLimits } from "./image-loader.ts";
-import { ImageProblem } from "./image-problem.ts";
-import { contentDigest, mmHashOf } from "./mm-hash.ts";
 import { SharedImages } from "./shared-images.ts";
 
 const { cases } = golden<{ cases: { file: string; accepted: boolean; width: number; height: number; S1_u64: string }[] }>(

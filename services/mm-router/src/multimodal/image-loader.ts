@@ -9,14 +9,14 @@
 // I1  What is remembered, and for how long, is image-memory.ts' business. Never bytes, never pixels.
 // I2  `load` never rejects for what an image is or does; it rejects with the signal's reason when the caller leaves.
 // I3  A URL is used as it was written: case and escapes are part of its name. It is never logged, only its host and its hash.
+import { dataUrlPieces, isDataUrl, nameOfHash, urlIdentity } from "@mm-router/kv";
+import { ImageProblem } from "@mm-router/protocol";
+import { onePerTurn } from "@mm-router/runtime";
 import { ByteBudget } from "./byte-budget.ts";
-import { dataUrlBytes, isDataUrl } from "./data-url.ts";
 import type { DecodePool } from "./decode-pool.ts";
-import { nameOfHash, urlIdentity } from "./identity.ts";
 import { hostOf, type ImageFetcher } from "./image-fetch.ts";
 import { ImageIntake, type ImageNeed } from "./image-intake.ts";
 import { type FileFacts, ImageMemory, type MemoryLimits } from "./image-memory.ts";
-import { ImageProblem } from "./image-problem.ts";
 import { isSufficient, type LoadedImage } from "./loaded-image.ts";
 import type { DegradeReason } from "./quality.ts";
 import type { SharedImages } from "./shared-images.ts";
@@ -92,7 +92,7 @@ export class ImageLoader {
 
   #fromDataUrl(url: string, need: ImageNeed, signal: AbortSignal): Promise<Found> {
     return this.#taking(url, need, "data", async (intake) => {
-      for await (const bytes of dataUrlBytes(url, this.#limits.dataUrlBytesMax)) {
+      for await (const bytes of onePerTurn(dataUrlPieces(url, this.#limits.dataUrlBytesMax))) {
         signal.throwIfAborted();
         if (!intake.take(bytes)) break;
       }

@@ -1,11 +1,11 @@
 // Names and counts of a request's images, out of what was loaded.
 //
-//   name    none: –   oov-s1: S1 of the pixels   pad, in-vocab: the request's names, else ours for all (identity.ts)
+//   name    none: –   oov-s1: S1 of the pixels   pad, in-vocab: the request's names, else ours for all (packages/kv, image-name.ts)
 //   count   the family's layout for the stored size; the frontend's count where no size could be read
+import { hashesOfNames, type IdentityRule, imageNameOf, nameOfHash } from "@mm-router/kv";
 import type { MmHash } from "@mm-router/protocol";
 import type { AnalysisInput } from "./image-analysis.ts";
 import { hintedCounts } from "./frontend-hint.ts";
-import { hashesOfNames, type IdentityRule, nameOfHash, urlIdentity } from "./identity.ts";
 import type { IdLayout } from "./image-model.ts";
 import type { LoadedImage } from "./loaded-image.ts";
 import type { DegradeReason } from "./quality.ts";
@@ -52,10 +52,7 @@ function namesOf({ dialect, images, givenHashes }: AnalysisInput, loaded: readon
   if (dialect === "oov-s1") return { hashes: loaded.map((image) => image?.pixels), identities: undefined, ours: false };
   const given = hashesOfNames(givenHashes, images.length);
   if (given !== undefined) return { hashes: given, identities: givenHashes, ours: false };
-  const ours = images.map((url, i) => {
-    const content = rule === "content" ? loaded[i]?.content : undefined;
-    return content ?? (url === undefined ? undefined : urlIdentity(url));
-  });
+  const ours = images.map((url, i) => (url === undefined ? undefined : imageNameOf(rule, url, loaded[i]?.content)));
   // The worker ignores a list with a gap, so no image has a name then.
   if (!ours.every((hash) => hash !== undefined)) return { hashes: [], identities: undefined, ours: false };
   return { hashes: ours, identities: ours.map(nameOfHash), ours: true };

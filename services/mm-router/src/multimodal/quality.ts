@@ -5,9 +5,9 @@
 //   fallback   not even those: routing is by load alone
 //
 // Nothing here is an error for the client: the request goes on, a degraded image costs cache hits (style.md §3).
-import type { imageReasons } from "@mm-router/protocol";
+import type { ImageReason } from "@mm-router/protocol";
 
-export type DegradeReason = keyof typeof imageReasons;
+export type DegradeReason = ImageReason;
 
 export type Quality =
   | { readonly kind: "exact" }

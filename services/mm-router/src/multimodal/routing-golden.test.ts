@@ -1,13 +1,12 @@
 // The whole analysis against upstream's router and the real publishers: multimodal/routing.json, peer/images-*.json.
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { blockHashes } from "@mm-router/kv";
+import { blockHashes, nameOfHash } from "@mm-router/kv";
 import { dialectOf, type ImageDialect, type MmHash, parseJson, stringifyJson } from "@mm-router/protocol";
 import { golden, goldenPath } from "@mm-router/testkit/golden";
 import { afterAll, describe, expect, it } from "vitest";
 import { egressPolicyOf, imageConfigDefaults } from "./config.ts";
 import { DecodePool } from "./decode-pool.ts";
-import { nameOfHash } from "./identity.ts";
 import { createImageAnalyser } from "./image-analyser.ts";
 import { type Analysis, type AnalysisInput, analyseImages } from "./image-analysis.ts";
 import type { ImageFetcher } from "./image-fetch.ts";

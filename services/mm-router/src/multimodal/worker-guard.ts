@@ -4,10 +4,10 @@
 //   ≤ 1.0   fetches from any address, metadata servers included  URLs that our own policy would not open
 //
 // I1  Only what is certain is refused: a doubt is forwarded.
+import { isDataUrl } from "@mm-router/kv";
 import { AppError } from "@mm-router/protocol";
 import { type AddressRefusal, type AddressRules, admitUrl, refusalOfAddresses } from "./address-policy.ts";
 import { boundedMap } from "./bounded-map.ts";
-import { isDataUrl } from "./data-url.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
 import { ExpiringCache } from "./expiring-cache.ts";
 import type { NameResolver } from "./name-resolver.ts";

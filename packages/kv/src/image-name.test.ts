@@ -1,6 +1,6 @@
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
-import { hashesOfNames, nameOfHash, urlIdentity } from "./identity.ts";
+import { hashesOfNames, nameOfHash, urlIdentity } from "./image-name.ts";
 
 interface FrontendCase {
   name: string;

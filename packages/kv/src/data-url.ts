@@ -7,11 +7,10 @@
 // G2  Nothing is percent-decoded, and no character outside the standard alphabet is skipped (1.0 skips: such input degrades there).
 // G3  The limit counts the whole URL in UTF-8 bytes (1.5: DYN_MM_MAX_DATA_URL_MB).
 // G4  Megabytes of base64 pass here on the event loop: `includes` and `indexOf` search at memory speed, regular expressions do not, and
-//     decoding pauses after each piece.
-import { setImmediate } from "node:timers/promises";
-import { ImageProblem } from "./image-problem.ts";
+//     decoding goes piece by piece, so that the caller can pause between them (runtime, `onePerTurn`).
+import { ImageProblem } from "@mm-router/protocol";
 
-/** Characters decoded between two turns of the event loop: a multiple of 4, about 0.1 ms. */
+/** Characters of a piece: a multiple of 4, about 0.1 ms. */
 const pieceChars = 128 * 1024;
 
 export function isDataUrl(url: string): boolean {
@@ -24,10 +23,9 @@ export function isDataUrl(url: string): boolean {
  * @param urlBytesMax of the whole URL
  * @throws ImageProblem `malformed-data-url`, `too-large`
  */
-export async function* dataUrlBytes(url: string, urlBytesMax: number): AsyncGenerator<Buffer> {
+export function* dataUrlPieces(url: string, urlBytesMax: number): Generator<Buffer> {
   const base64 = base64Of(url, urlBytesMax);
   for (let at = 0; at < base64.length; at += pieceChars) {
-    if (at > 0) await setImmediate();
     yield strictBytes(base64.slice(at, at + pieceChars), at + pieceChars >= base64.length);
   }
 }

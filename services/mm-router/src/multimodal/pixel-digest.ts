@@ -1,17 +1,14 @@
-// The u64 that names an image, from its pixels or from its file.
+// What engines hash of an image's pixels, where the request does not name it.
 //
 //   S1       BLAKE3( RGBA )                                            TRT-LLM 1.3.0rc5; no header: 2×2 and 4×1 of one colour are equal
 //   S2       S1, or with uuid BLAKE3( <uuid>uuid</uuid><content>RGBA</content> )                        1.3.0rc14
 //   S3       BLAKE3( tag ‖ image item ), with uuid wrapped as in S2                                     1.3.0rc22 and later
-//   content  BLAKE3( the encoded bytes )                               ours, for workers that let the request name its images
 //
 //   image item   10 | u64 3 | "RGB" | u32 width | u32 height | u64 4·w·h | RGBA          integers big-endian
-//   mm_hash      first 8 digest bytes, big-endian (block hashing is little-endian!)
 //
 // Source: tensorrt_llm/inputs/multimodal.py and multimodal_data.py of the named engines. Vectors: multimodal/decode.json.
-// The only file that knows the BLAKE3 implementation.
-import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
-import type { MmHash } from "@mm-router/protocol";
+// The u64 of a digest, and the hash of a file: packages/kv, content-hash.ts. The decoding thread loads this file and not that package.
+import { Blake3Hasher } from "@napi-rs/blake-hash";
 
 export interface PixelImage {
   readonly width: number;
@@ -46,29 +43,6 @@ function imageItemHeader({ width, height }: PixelImage): Buffer {
   header.writeUInt32BE(height, 16);
   header.writeBigUInt64BE(4n * BigInt(width) * BigInt(height), 20);
   return header;
-}
-
-/** Hashes a file while it arrives. */
-export class ContentHash {
-  readonly #hasher = new Blake3Hasher();
-
-  update(bytes: Uint8Array): void {
-    this.#hasher.update(bytes);
-  }
-
-  /** 32 digest bytes. */
-  digest(): Buffer {
-    return this.#hasher.digestBuffer();
-  }
-}
-
-/** Names a file by its encoded bytes: equal under two URLs and as `data:`. @returns 32 digest bytes */
-export function contentDigest(encoded: Uint8Array): Buffer {
-  return blake3(encoded);
-}
-
-export function mmHashOf(digest: Buffer): MmHash {
-  return digest.readBigUInt64BE(0) as MmHash;
 }
 
 /** The engine's own form of a digest: eight signed 32-bit integers. */

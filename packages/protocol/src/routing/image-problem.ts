@@ -1,9 +1,9 @@
-// An image that could not be read, and why. Thrown between the files of this folder; the analyser turns it into a degraded decision.
-import { AppError, type ErrorCode } from "@mm-router/protocol";
-import type { DegradeReason } from "./quality.ts";
+// An image that could not be read, and why. Never an error for the client: mm-router turns it into a degraded decision.
+import { AppError, type ErrorCode } from "../errors.ts";
+import type { ImageReason } from "./degrade-reasons.ts";
 
 /** What a client would be told where the policy is to refuse, by reason; all others are `image_undecodable`. */
-const codes: Partial<Record<DegradeReason, ErrorCode>> = {
+const codes: Partial<Record<ImageReason, ErrorCode>> = {
   "malformed-data-url": "invalid_request",
   "not-in-request": "invalid_request",
   "url-forbidden": "image_forbidden",
@@ -15,9 +15,9 @@ const codes: Partial<Record<DegradeReason, ErrorCode>> = {
 };
 
 export class ImageProblem extends AppError {
-  readonly reason: DegradeReason;
+  readonly reason: ImageReason;
 
-  constructor(reason: DegradeReason, message: string, options: { cause?: unknown; details?: Readonly<Record<string, unknown>> } = {}) {
+  constructor(reason: ImageReason, message: string, options: { cause?: unknown; details?: Readonly<Record<string, unknown>> } = {}) {
     super(codes[reason] ?? "image_undecodable", message, options);
     this.reason = reason;
   }
