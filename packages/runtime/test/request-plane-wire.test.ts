@@ -24,6 +24,7 @@ import { type Handler, requestPlaneDefaults } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { freePort } from "../src/process/free-port.ts";
 import { ResponseServer } from "../src/request-plane/response-server.ts";
 import { parseSocketAddress } from "../src/request-plane/socket-address.ts";
 import { quiet } from "./etcd-cell.ts";
@@ -133,6 +134,21 @@ describe("a served endpoint", () => {
     await caller.ended;
     expect(acks).toEqual([""]);
     expect(decodePrologue(caller.frames[1]!.header)).toBe(`Unknown endpoint: ${path}`);
+    socket.destroy();
+  });
+
+  it("tells a handler that its caller cannot be reached, by `reached` and by the signal", async () => {
+    await using runtime = await startRuntime({ nats, etcd }, { plane: "tcp" });
+    const port = await freePort();
+    const told = Promise.withResolvers<unknown[]>();
+    const { socket, path } = await rawConnection(runtime, async ({ reached, signal }) => {
+      const [unreached] = await Promise.allSettled([reached]);
+      told.resolve([unreached, signal.reason]);
+    });
+    socket.write(encodeTcpRequest(path, {}, requestOf({ address: `127.0.0.1:${port}`, subject: "nobody" })));
+    const reason = { code: "client_closed", message: "the caller cannot be reached" };
+    expect(await told.promise).toMatchObject([{ status: "rejected", reason }, reason]);
+    expect(runtime.lines.filter((line) => line.includes("request could not be answered"))).toHaveLength(1);
     socket.destroy();
   });
 

@@ -61,6 +61,7 @@ function handlerOf(answers: Answer[], release = "1.4.2", quality: Quality = time
         body: Buffer.from(body),
         metadata: { a: "b" },
         headers: { traceparent: "t" },
+        reached: Promise.resolve(),
         signal: left.signal,
       },
       sink,

@@ -78,6 +78,7 @@ interface Taken {
 /** Sends the request to the best worker, and to the next best one as long as it is not taken. */
 async function firstTaker(plan: RoutingPlan, { incoming, request, record }: Story, deps: HandlerDeps): Promise<Taken> {
   const refused = new Set<InstanceId>();
+  await incoming.reached; // no worker computes for a caller that cannot be answered
   let reason: AppError | undefined;
   for (;;) {
     const choice = plan.choose(refused);

@@ -1,6 +1,6 @@
 // What a served endpoint is given and what it answers through: the worker's side of one request.
 //
-//   ack, call-home, null prologue   sent before the handler runs
+//   ack, call-home, null prologue   sent before what the handler sends; the connection may not stand yet when it begins
 //   handler resolves                complete_final, sentinel
 //   handler throws AppError         one error item, complete_final, sentinel
 //   handler throws StreamAborted    the connection is closed without complete_final (the stream counts as lost)
@@ -19,6 +19,8 @@ export interface IncomingRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Aborts when the caller says stop or kill, or its connection is gone; the reason is an AppError `client_closed`. */
   readonly signal: AbortSignal;
+  /** Resolves when the caller's port has answered; rejects with the signal's reason when it does not. */
+  readonly reached: Promise<void>;
 }
 
 export interface ResponseSink {

@@ -3,17 +3,11 @@
 // A worker that is gone is told by the server at once (503, no responders). A request above the server's max_payload
 // (1 MiB by default) would fail in the client with a bare error: here it fails with what to do about it.
 // When the server itself is away no other instance is tried: each would cost the same wait.
-import {
-  headers as createHeaders,
-  type MsgHdrs,
-  type NatsConnection,
-  NoRespondersError,
-  RequestError,
-  TimeoutError,
-} from "@nats-io/transport-node";
+import { headers as createHeaders, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { AppError, type InstanceId, type Transport } from "@mm-router/protocol";
 import { withDeadline } from "../flow/index.ts";
 import { notTaken } from "./call.ts";
+import { NatsInbox, type Unanswered } from "./nats-inbox.ts";
 import type { Headers, RequestSender } from "./request-transport.ts";
 
 type NatsTransport = Extract<Transport, { kind: "nats" }>;
@@ -26,6 +20,7 @@ interface NatsInstance {
 export class NatsRequestClient implements RequestSender<NatsTransport> {
   readonly #connect: () => Promise<NatsConnection>;
   readonly #ackTimeoutMs: number;
+  readonly #inboxes = new WeakMap<NatsConnection, NatsInbox>();
 
   /** @param connect gives the process's connection; asked at the first request */
   constructor(connect: () => Promise<NatsConnection>, ackTimeoutMs: number) {
@@ -46,20 +41,23 @@ export class NatsRequestClient implements RequestSender<NatsTransport> {
   async #request({ instanceId, transport }: NatsInstance, payload: Buffer, headers: Headers): Promise<Uint8Array> {
     const connection = await this.#connect();
     checkSize(payload.length + headersLength(headers), connection.info?.max_payload);
-    try {
-      const reply = await connection.request(transport.subject, payload, { timeout: this.#ackTimeoutMs, headers: natsHeaders(headers) });
-      return reply.data;
-    } catch (error) {
-      throw await this.#refusal(error, instanceId, connection);
-    }
+    const reply = await this.#inboxOf(connection).request(transport.subject, payload, this.#ackTimeoutMs, natsHeaders(headers));
+    if (typeof reply === "string") throw await this.#refusal(reply, instanceId, connection);
+    return reply;
   }
 
-  async #refusal(cause: unknown, instanceId: InstanceId, connection: NatsConnection): Promise<AppError> {
-    if (isNoResponders(cause)) return notTaken("worker_lost", "nobody serves the instance's NATS subject", { instanceId, cause });
-    if (!(cause instanceof TimeoutError) || !(await answers(connection))) {
-      return new AppError("dependency_unreachable", "the NATS server does not answer", { cause });
-    }
-    return notTaken("deadline_exceeded", `no ack over NATS within ${this.#ackTimeoutMs} ms`, { instanceId, cause });
+  #inboxOf(connection: NatsConnection): NatsInbox {
+    const known = this.#inboxes.get(connection);
+    if (known !== undefined) return known;
+    const inbox = new NatsInbox(connection);
+    this.#inboxes.set(connection, inbox);
+    return inbox;
+  }
+
+  async #refusal(why: Unanswered, instanceId: InstanceId, connection: NatsConnection): Promise<AppError> {
+    if (why === "no responders") return notTaken("worker_lost", "nobody serves the instance's NATS subject", { instanceId });
+    if (why === "closed" || !(await answers(connection))) return new AppError("dependency_unreachable", "the NATS server does not answer");
+    return notTaken("deadline_exceeded", `no ack over NATS within ${this.#ackTimeoutMs} ms`, { instanceId });
   }
 }
 
@@ -75,7 +73,9 @@ async function answers(connection: NatsConnection): Promise<boolean> {
 
 /** Headers count towards max_payload: `NATS/1.0\r\n`, `name: value\r\n` each, and an empty line. */
 function headersLength(headers: Headers): number {
-  return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 12);
+  let length = 12;
+  for (const name in headers) length += Buffer.byteLength(name) + Buffer.byteLength(headers[name]!) + 4;
+  return length;
 }
 
 function checkSize(bytes: number, maxPayload: number | undefined): void {
@@ -84,12 +84,9 @@ function checkSize(bytes: number, maxPayload: number | undefined): void {
   throw new AppError("body_too_large", `the request has ${bytes} bytes, the NATS server takes ${maxPayload}: ${remedy}`);
 }
 
-function isNoResponders(error: unknown): boolean {
-  return error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
-}
-
-function natsHeaders(headers: Headers): MsgHdrs {
-  const written = createHeaders();
-  for (const [name, value] of Object.entries(headers)) written.set(name, value);
+/** undefined for none: a message without headers is shorter on both sides. */
+function natsHeaders(headers: Headers): MsgHdrs | undefined {
+  let written: MsgHdrs | undefined;
+  for (const name in headers) (written ??= createHeaders()).set(name, headers[name]!);
   return written;
 }

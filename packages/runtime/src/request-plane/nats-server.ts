@@ -3,7 +3,7 @@
 // The reply leaves before the envelope is looked at: it says that the request arrived, nothing more (all releases). When a
 // subscription ends, the server answers later callers with 503, no responders: they go elsewhere at once.
 import { type EndpointAddress, type InstanceId, natsSubjectOf } from "@mm-router/protocol";
-import type { Msg, MsgHdrs, NatsConnection } from "@nats-io/transport-node";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "../service/index.ts";
 import { NatsService, QUEUE_GROUP } from "./nats-service.ts";
 import type { Answerer, Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
@@ -64,7 +64,8 @@ function bufferOf(data: Uint8Array): Buffer {
   return Buffer.from(data.buffer, data.byteOffset, data.length);
 }
 
-function headersOf(message: Msg): Headers {
-  const headers: MsgHdrs | undefined = message.headers;
-  return headers ? Object.fromEntries(headers.keys().map((name) => [name, headers.get(name)])) : {};
+function headersOf({ headers }: Msg): Headers {
+  const written: Record<string, string> = {};
+  for (const [name, values] of headers ?? []) written[name] = values[0] ?? "";
+  return written;
 }

@@ -3,6 +3,7 @@
 //   dial ▶ connect ▶ handshake ▶ prologue ▶ items … ▶ complete_final, sentinel ▶ wait for the caller's FIN
 //                              ◀ stop, kill, FIN, RST: the caller has left; the signal aborts, what is queued is dropped
 //
+// What is written before the connection stands leaves with it: the handler may begin at once.
 // I1  after the caller has left, and after the end, writing does nothing and never rejects.
 // I2  after the end, `closeTimeoutMs` of silence end the connection.
 // Source: what workers ≥ 1.2 do (endpoint-*.json). They go on when they see a FIN alone; ours takes it as kill, since all
@@ -23,10 +24,10 @@ import {
   sentinelFrame,
   TwoPartDecoder,
 } from "@mm-router/protocol";
-import type { ResponseSink } from "./handler.ts";
+import type { IncomingRequest, ResponseSink } from "./handler.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
 import { parseSocketAddress } from "./socket-address.ts";
-import { connectSocket, writable } from "./tcp-socket.ts";
+import { openSocket, writable } from "./tcp-socket.ts";
 
 /** Callers send nothing but stop and kill. */
 const controlLimits = { frameBytesMax: 1024 };
@@ -41,6 +42,7 @@ const ABORT_CLOSE_MS = 1_000;
 export class AnswerStream implements ResponseSink {
   /** Aborts when the caller has left, or by `abort`. */
   readonly signal: AbortSignal;
+  readonly reached: IncomingRequest["reached"];
   /** Resolves when the connection is gone. */
   readonly gone: Promise<void>;
 
@@ -49,25 +51,31 @@ export class AnswerStream implements ResponseSink {
   readonly #codec: BodyCodec;
   readonly #closeTimeoutMs: number;
   readonly #abort = new AbortController();
+  readonly #reach = Promise.withResolvers<void>();
+  #isReached = false;
   #over = false;
   #draining: Promise<void> | undefined;
 
   /**
-   * Connects to the caller and introduces itself. The prologue is still to be sent.
+   * Calls a caller; the connection stands a little later (`reached`). The prologue is still to be sent.
    *
-   * @throws AppError `protocol_error` when the address is none, `dependency_unreachable` when nobody listens there
+   * @throws AppError `protocol_error` when the address is none
    */
-  static async dial(callHome: CallHome, codec: BodyCodec, config: RequestPlaneConfig): Promise<AnswerStream> {
-    const socket = await connectSocket(parseSocketAddress(callHome.address), config.connectTimeoutMs);
-    return new AnswerStream(socket, encodeHandshake(callHome.subject), codec, config.closeTimeoutMs);
-  }
-
-  private constructor(socket: Socket, handshake: Buffer, codec: BodyCodec, closeTimeoutMs: number) {
+  constructor(callHome: CallHome, codec: BodyCodec, config: RequestPlaneConfig) {
+    const socket = openSocket(parseSocketAddress(callHome.address));
     this.#socket = socket;
-    this.#handshake = handshake;
+    this.#handshake = encodeHandshake(callHome.subject);
     this.#codec = codec;
-    this.#closeTimeoutMs = closeTimeoutMs;
+    this.#closeTimeoutMs = config.closeTimeoutMs;
     this.signal = this.#abort.signal;
+    this.reached = this.#reach.promise;
+    this.reached.catch(() => {}); // the signal tells the same
+    const late = setTimeout(() => socket.destroy(new Error(`no answer within ${config.connectTimeoutMs} ms`)), config.connectTimeoutMs);
+    socket.once("connect", () => {
+      clearTimeout(late);
+      this.#isReached = true;
+      this.#reach.resolve();
+    });
     const gone = Promise.withResolvers<void>();
     this.gone = gone.promise;
     const controls = new TwoPartDecoder(controlLimits);
@@ -75,6 +83,7 @@ export class AnswerStream implements ResponseSink {
     socket.on("end", () => this.#callerLeft("closed the connection"));
     socket.on("error", (error) => this.#callerLeft("broke the connection", error));
     socket.on("close", () => {
+      clearTimeout(late);
       this.#callerLeft("closed the connection");
       gone.resolve();
     });
@@ -161,9 +170,11 @@ export class AnswerStream implements ResponseSink {
   }
 
   #callerLeft(how: string, cause?: unknown): void {
-    if (!this.#over) {
+    if (!this.#over || !this.#isReached) {
+      const reason = new AppError("client_closed", `the caller ${this.#isReached ? how : "cannot be reached"}`, { cause });
       this.#over = true;
-      this.#abort.abort(new AppError("client_closed", `the caller ${how}`, { cause }));
+      this.#reach.reject(reason);
+      this.#abort.abort(reason);
     }
     this.#socket.destroy();
   }

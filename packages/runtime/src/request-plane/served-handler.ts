@@ -77,9 +77,10 @@ export class ServedHandler {
 
   async #serve(bytes: Buffer, headers: Headers): Promise<void> {
     const envelope = decodeRequestEnvelope(bytes, this.#deps.config);
-    const stream = await AnswerStream.dial(envelope.control.callHome, envelope.codec, this.#deps.config);
+    const { address, config, log, metrics, tracer } = this.#deps;
+    const stream = new AnswerStream(envelope.control.callHome, envelope.codec, config);
     this.#streams.add(stream);
-    const { address, metrics, tracer } = this.#deps;
+    stream.reached.catch((error: unknown) => log.warn("request could not be answered", { error }));
     const done = metrics.started();
     const span = tracer.begin(`${address.component}/${address.endpoint}`, headers, { request_id: envelope.control.contextId });
     try {
@@ -97,8 +98,8 @@ export class ServedHandler {
   async #answer(stream: AnswerStream, { control, codec, body }: RequestEnvelope, headers: Headers): Promise<AppError | undefined> {
     const { contextId, metadata = {} } = control;
     try {
-      if (this.#running.size > this.#deps.config.requestsInProgressMax) throw new AppError("overloaded", "too many requests in progress");
-      await this.#handler({ contextId, codec, body, metadata, headers, signal: stream.signal }, stream);
+      if (this.#streams.size > this.#deps.config.requestsInProgressMax) throw new AppError("overloaded", "too many requests in progress");
+      await this.#handler({ contextId, codec, body, metadata, headers, signal: stream.signal, reached: stream.reached }, stream);
       stream.complete();
       return undefined;
     } catch (error) {
@@ -126,7 +127,8 @@ export class ServedHandler {
 export async function refuseRequest(bytes: Buffer, reason: string, config: RequestPlaneConfig): Promise<void> {
   const { control, codec } = decodeRequestEnvelope(bytes, config);
   const callHome: CallHome = control.callHome;
-  const stream = await AnswerStream.dial(callHome, codec, config);
+  const stream = new AnswerStream(callHome, codec, config);
   stream.refuse(reason);
+  await stream.reached;
   await stream.gone;
 }

@@ -12,14 +12,20 @@ export function prepareSocket(socket: Socket): void {
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
 }
 
+/** A socket that begins to connect. */
+export function openSocket({ host, port }: SocketAddress): Socket {
+  const socket = connect({ host, port });
+  prepareSocket(socket);
+  return socket;
+}
+
 /**
  * Connects within the deadline.
  *
  * @throws AppError `dependency_unreachable` with the system's error as cause
  */
 export async function connectSocket(address: SocketAddress, timeoutMs: number): Promise<Socket> {
-  const socket = connect({ host: address.host, port: address.port });
-  prepareSocket(socket);
+  const socket = openSocket(address);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const late = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   socket.once("connect", resolve).once("error", reject);
