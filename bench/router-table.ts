@@ -5,20 +5,23 @@
 //   npm run bench -- router-table [1.0.2 | 1.4.2]           workers of both, or of one
 //   npm run bench -- router-table --other 'exec COMMAND'    a second router, in the same rounds, from its own process; a shell runs the
 //                                                           command with upstream's flags behind it: --model --namespace --component
-//                                                           --downstream-component --block-size; addresses as Dynamo's variables
+//                                                           --downstream-component --block-size; addresses as Dynamo's variables.
+//                                                           Ours is then compared with its figures of the same run
 //
-// CPU is the router process's own (/proc), for ours with the indexer's, since upstream's keeps its index itself. Pictures are JPEG, quality 85, by HTTP from this process; cold: a URL and a file that nobody
-// has seen; warm: one URL. Requests are those of the release's frontend (golden peer/*): from 1.4 on it names pictures by their URL, so
-// that a router has only to know their size. Upstream's figures come from another day on the same kind of machine (peer-figures.ts):
-// where the worker alone takes fewer requests/s today than it took then, CPU and milliseconds are dearer by as much. Shares (requests/s
-// through the router for each that the worker alone takes) do not depend on that. In brackets: the bar, ours for each of upstream's.
+// CPU is the router process's own (/proc), for ours with the indexer's, since upstream's keeps its index itself. Pictures are JPEG,
+// quality 85, by HTTP from this process; cold: a URL and a file that nobody has seen; warm: one URL. Requests are those of the release's
+// frontend (golden peer/*): from 1.4 on it names pictures by their URL, so that a router has only to know their size. Without --other
+// upstream's figures come from another day on the same kind of machine (peer-figures.ts): where the worker alone takes fewer requests/s
+// today than it took then, CPU and milliseconds are dearer by as much. Shares (requests/s through the router for each that the worker
+// alone takes) do not depend on that. In brackets: the bar, ours for each of upstream's.
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
-import { stringifyJson } from "@mm-router/protocol";
+import { decodeDataFrame, decodeEngineOutput, errorOf, stringifyJson } from "@mm-router/protocol";
 import { type Child, type EndpointClient, startChild } from "@mm-router/runtime";
 import { startDynamoWorker } from "@mm-router/testkit";
 import { load } from "./support/load.ts";
-import { bodiesOf, peerLoads, peerProcess, type PeerLoad, type PeerRelease } from "./support/peer-figures.ts";
+import { bodiesOf, type PeerFigure, peerLoads, peerProcess, type PeerLoad, type PeerRelease } from "./support/peer-figures.ts";
 import { servePictures } from "./support/picture-server.ts";
 import { pictureFiles } from "./support/pictures.ts";
 import { cpuMsOf, quantile, residentMibOf } from "./support/process-cost.ts";
@@ -28,6 +31,8 @@ const {
   values: { other },
   positionals: asked,
 } = parseArgs({ options: { other: { type: "string" } }, allowPositionals: true });
+/** Whose figures ours are compared with. */
+const theirs = other === undefined ? "upstream's" : "other's";
 const namespace = "bench";
 const component = "workers";
 const rounds = 4;
@@ -35,7 +40,6 @@ const rounds = 4;
 const warmRequests = 1_500;
 
 interface Way {
-  readonly name: string;
   readonly client: EndpointClient;
   /** undefined: the worker alone. */
   readonly pid?: number;
@@ -49,6 +53,8 @@ interface Measured {
   cpuMs: number;
   seconds: number;
 }
+
+type Rate = Required<PeerFigure>["rate"];
 
 type Row = Record<string, string | number>;
 
@@ -73,7 +79,7 @@ async function table(release: PeerRelease): Promise<{ loads: Row[]; processes: R
   stack.own(await startDynamoWorker(stack.place(namespace), worker));
   const runtime = await stack.connect();
   const clientOf = (name: string): EndpointClient => runtime.endpoint({ namespace, component: name, endpoint: "generate" }).client();
-  const direct: Way = { name: "worker alone", client: clientOf(component) };
+  const direct: Way = { client: clientOf(component) };
   const indexer = stack.mmr("indexer", "--namespace", namespace, "--component", component, "--block-size", "32", "--http-port", "0");
   const indexers = runtime.endpoint({ namespace, component, endpoint: "kv_indexer_query" }).client();
   await until("worker and indexer", () => [direct.client, indexers].every(({ instances }) => instances.list().length === 1));
@@ -84,7 +90,7 @@ async function table(release: PeerRelease): Promise<{ loads: Row[]; processes: R
     const flags = ["--namespace", namespace, "--component", name, "--downstream-component", component, "--block-size", "32"];
     const { pid } = start(["--model", stack.modelFolder, ...flags]);
     await until(`the record of ${name}`, () => client.instances.list().length === 1);
-    return { name, client, pid: pid!, readyMs: performance.now() - from };
+    return { client, pid: pid!, readyMs: performance.now() - from };
   };
   const ours = await started("ours", (flags) => stack.mmr("mm-router", ...flags));
   const routers: Way[] = [{ ...ours, indexPid: indexer.pid! }];
@@ -93,18 +99,21 @@ async function table(release: PeerRelease): Promise<{ loads: Row[]; processes: R
   const bodies = bodyMakers(release);
   for (const { client } of ways) await load(warmRequests, 8, () => ask(client, bodies(peerLoads[0]!)));
   const rows: Row[] = [];
-  for (const each of peerLoads) rows.push(...(await measured(each, ways, () => bodies(each), release)));
-  const { residentMib, memoryBar, readyMs, readyBarMs } = peerProcess;
-  const processes = routers.map((way) => ({
-    router: way.name,
-    MiB: Math.round(residentMibOf(way.pid!)),
-    "upstream's MiB": residentMib,
+  for (const each of peerLoads) rows.push(await measured(each, ways, () => bodies(each), release));
+  return { loads: rows, processes: [processRow(ours, routers[1], release)] };
+}
+
+function processRow(ours: Way, compared: Way | undefined, release: PeerRelease): Row {
+  const { memoryBar, readyBarMs } = peerProcess;
+  const residentMib = compared === undefined ? peerProcess.residentMib : residentMibOf(compared.pid!);
+  return {
+    MiB: Math.round(residentMibOf(ours.pid!)),
+    [`${theirs} MiB`]: Math.round(residentMib),
     "MiB bar": Math.round(residentMib * memoryBar),
-    "ready ms": Math.round(way.readyMs!),
-    "upstream's ready ms": readyMs[release],
+    "ready ms": Math.round(ours.readyMs!),
+    [`${theirs} ready ms`]: Math.round(compared?.readyMs ?? peerProcess.readyMs[release]),
     "ready bar ms": readyBarMs,
-  }));
-  return { loads: rows, processes };
+  };
 }
 
 function otherRouter(stack: BenchStack, command: string, flags: readonly string[]): Child {
@@ -118,15 +127,22 @@ function otherRouter(stack: BenchStack, command: string, flags: readonly string[
   return child;
 }
 
-async function measured(each: PeerLoad, ways: readonly Way[], body: () => Buffer, release: PeerRelease): Promise<Row[]> {
+async function measured(each: PeerLoad, ways: readonly Way[], body: () => Buffer, release: PeerRelease): Promise<Row> {
   const results = new Map(ways.map((way): [Way, Measured] => [way, { durations: [], cpuMs: 0, seconds: 0 }]));
   for (const { client } of ways) await load(each.requests / rounds, each.atOnce, () => ask(client, body()));
   for (let round = 0; round < rounds; round++) {
     for (const way of round % 2 === 0 ? ways : ways.toReversed()) await measureRound(way, results.get(way)!, each, body);
   }
-  const [direct, ...routers] = ways;
-  const alone = results.get(direct!)!;
-  return routers.map((way) => rowOf(way.name, each, results.get(way)!, alone, release));
+  const [alone, ours, compared] = ways.map((way) => results.get(way)!);
+  return rowOf(each, figureOf(each, ours!, alone!), compared === undefined ? each.peer[release] : figureOf(each, compared, alone!));
+}
+
+function figureOf({ requests }: PeerLoad, through: Measured, alone: Measured): Required<PeerFigure> {
+  return {
+    cpuMs: through.cpuMs / requests,
+    addedP50Ms: quantile(through.durations, 0.5) - quantile(alone.durations, 0.5),
+    rate: { through: requests / through.seconds, alone: requests / alone.seconds },
+  };
 }
 
 async function measureRound(way: Way, result: Measured, each: PeerLoad, body: () => Buffer): Promise<void> {
@@ -141,26 +157,28 @@ function cpuMsOfWay({ pid, indexPid }: Way): number {
   return (pid === undefined ? 0 : cpuMsOf(pid)) + (indexPid === undefined ? 0 : cpuMsOf(indexPid));
 }
 
-function rowOf(router: string, each: PeerLoad, through: Measured, alone: Measured, release: PeerRelease): Row {
-  const { cpuMs: peerCpuMs, addedP50Ms, rate } = each.peer[release];
-  const cpuMs = through.cpuMs / each.requests;
-  const added = quantile(through.durations, 0.5) - quantile(alone.durations, 0.5);
-  const share = alone.seconds / through.seconds;
-  const { bars } = each;
+function rowOf({ name, bars }: PeerLoad, ours: Required<PeerFigure>, peer: PeerFigure): Row {
+  const { addedP50Ms, rate } = peer;
   return {
-    router,
-    load: each.name,
-    "CPU ms": cpuMs.toFixed(2),
-    "upstream's": peerCpuMs,
-    "CPU ×": against(cpuMs / peerCpuMs, bars.cpu),
-    "added p50 ms": added.toFixed(2),
-    "upstream's p50": addedP50Ms ?? "",
-    "p50 ×": addedP50Ms === undefined ? "" : against(added / addedP50Ms, bars.added),
-    "req/s": Math.round(each.requests / through.seconds),
-    "worker's req/s": Math.round(each.requests / alone.seconds),
-    "on upstream's day": rate === undefined ? "" : `${rate.through} of ${rate.alone}`,
-    "share ×": rate === undefined ? "" : atLeast((share * rate.alone) / rate.through, bars.rate),
+    load: name,
+    "CPU ms": ours.cpuMs.toFixed(2),
+    [theirs]: peer.cpuMs.toFixed(2),
+    "CPU ×": against(ours.cpuMs / peer.cpuMs, bars.cpu),
+    "added p50 ms": ours.addedP50Ms.toFixed(2),
+    [`${theirs} p50`]: addedP50Ms?.toFixed(2) ?? "",
+    "p50 ×": addedP50Ms === undefined ? "" : against(ours.addedP50Ms / addedP50Ms, bars.added),
+    "req/s of the worker's": outOf(ours.rate),
+    [`${theirs} req/s`]: rate === undefined ? "" : outOf(rate),
+    "share ×": rate === undefined ? "" : atLeast(shareOf(ours.rate) / shareOf(rate), bars.rate),
   };
+}
+
+function shareOf({ through, alone }: Rate): number {
+  return through / alone;
+}
+
+function outOf({ through, alone }: Rate): string {
+  return `${through.toFixed(0)} of ${alone.toFixed(0)}`;
 }
 
 /** A ratio, and the most that it may be. */
@@ -185,7 +203,14 @@ function bodyMakers(release: PeerRelease): (each: PeerLoad) => Buffer {
   };
 }
 
+/** A request that fails is answered fast: only one that ends with a finish reason counts. */
 async function ask(client: EndpointClient, body: Buffer): Promise<void> {
   const call = { contextId: randomUUID(), body, signal: new AbortController().signal };
-  for await (const _batch of await client.roundRobin(call)); // the answer's content is the worker's business
+  let last: Buffer | undefined;
+  for await (const batch of await client.roundRobin(call)) last = batch.at(-1);
+  assert(last !== undefined, "an empty answer");
+  const { item = {} } = decodeDataFrame("json", last);
+  const error = errorOf(item);
+  if (error !== undefined) throw error;
+  assert(decodeEngineOutput(item.data).finish_reason, "an answer without its end");
 }
