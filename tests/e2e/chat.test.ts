@@ -1,5 +1,5 @@
 // The main job: text and images by the official OpenAI client through every process of ours, over TCP.
-import { dataUrl, goldenPath, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
+import { dataUrl, goldenPath, patienceMs, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { readFileSync } from "node:fs";
 import type OpenAI from "openai";
@@ -71,13 +71,13 @@ await describeReal("chat through the whole chain", real.infra, () => {
     });
 
     it("stops in the worker when the client leaves", async () => {
-      const stream = await chain.openai.chat.completions.create({ ...chatRequest(uniquePrompt(), 3_000), stream: true });
+      const stream = await chain.openai.chat.completions.create({ ...chatRequest(uniquePrompt(), 20_000), stream: true });
       for await (const chunk of stream) {
         if (!chunk.choices[0]?.delta.content) continue;
         expect(sum(await runningIn(chain.simulatedWorkers))).toBe(1);
         stream.controller.abort();
       }
-      await waitFor({ what: "the worker to stop", deadlineMs: 2_000 }, async () =>
+      await waitFor({ what: "the worker to stop", deadlineMs: patienceMs }, async () =>
         sum(await runningIn([...chain.routers, ...chain.simulatedWorkers])) === 0 ? true : undefined,
       );
     });

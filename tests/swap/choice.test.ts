@@ -16,7 +16,7 @@ import {
   sequenceHashes,
 } from "@mm-router/kv";
 import { decodeCardEntry, type InstanceId, type WorkerKey } from "@mm-router/protocol";
-import { type DynamoMocker, etcdEntries, type Release } from "@mm-router/testkit";
+import { type DynamoMocker, etcdEntries, patienceMs, type Release } from "@mm-router/testkit";
 import { describeProof } from "@mm-router/testkit/requires";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -208,7 +208,7 @@ for (const release of withFurther<Release>(["1.0.2", "1.6.1"], ["1.4.2"])) {
     }
 
     async function untilBothKnowAll(real: RealRouter): Promise<void> {
-      await expect.poll(() => real.blocks(), { timeout: 20_000, interval: 100 }).toBe(await blocksIn(indexer.url));
+      await expect.poll(() => real.blocks(), { timeout: patienceMs, interval: 100 }).toBe(await blocksIn(indexer.url));
     }
   });
 }

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseJson, u64FromI64 } from "@mm-router/protocol";
-import type { EventPlane, KvEventPath, Release, RequestPlane } from "@mm-router/testkit";
+import { type EventPlane, type KvEventPath, patienceMs, type Release, type RequestPlane } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, startIndexStack } from "./harness/index-stack.ts";
@@ -59,7 +59,7 @@ for (const cell of cells.filter(({ isShort }) => isLong || isShort)) {
         const engine = new EngineLog(engineLog);
         engine.holds();
         const difference = async () => differing(engine.holds(), await heldBy(indexer.url));
-        await expect.poll(difference, { timeout: 10_000, interval: 100 }).toEqual({ missing: [], extra: [] });
+        await expect.poll(difference, { timeout: patienceMs, interval: 100 }).toEqual({ missing: [], extra: [] });
         expect(engine.holds().size).toBeGreaterThan(blocks / 2);
         if (events === "core") await expectSameBlocks(stack, indexer, [worker]);
       });

@@ -42,7 +42,7 @@ for (const [release, requestPlane] of [
       await expectEachMessageOnce(first.component);
       await first.kill();
       await ask(second, 9_000);
-      for (const indexer of both) await expectSameBlocks(stack, indexer, [second], 40_000); // its lease ends after 10 s, 1.6: 30 s
+      for (const indexer of both) await expectSameBlocks(stack, indexer, [second]); // its lease ends after 10 s, 1.6: 30 s
     });
 
     it("of a real mocker are in our index block for block", async () => {

@@ -8,6 +8,7 @@ import {
   metricOf,
   modelDir,
   type OurService,
+  patienceMs,
   publicModel,
   type Release,
   type RequestPlane,
@@ -80,13 +81,9 @@ for (const [release, requestPlane, eventPlane] of cells) {
       return new Map(rows);
     }
 
-    async function untilLoaded(
-      router: OurService,
-      loaded: { readonly workerId: bigint; readonly load: Load },
-      deadlineMs = 5_000,
-    ): Promise<void> {
+    async function untilLoaded(router: OurService, loaded: { readonly workerId: bigint; readonly load: Load }): Promise<void> {
       const expected = new Map(workers.map(({ instanceId }) => [instanceId, instanceId === loaded.workerId ? loaded.load : idle]));
-      await expect.poll(() => loadsOf(router), { timeout: deadlineMs, interval: 50 }).toEqual(expected);
+      await expect.poll(() => loadsOf(router), { timeout: patienceMs, interval: 50 }).toEqual(expected);
     }
 
     it("both of ours count what the real router books, until it frees it", async () => {
@@ -107,9 +104,9 @@ for (const [release, requestPlane, eventPlane] of cells) {
         new Map((await real.potentialLoads(tokensFrom(900_000))).map(({ workerId, decodeBlocks: blocks }) => [workerId, blocks]));
       const withRequest = (busy: bigint | undefined): Map<bigint, number> =>
         new Map(workers.map(({ instanceId }) => [instanceId, 3 + (instanceId === busy ? 3 : 0)]));
-      await expect.poll(decodeBlocks, { timeout: 5_000, interval: 50 }).toEqual(withRequest(running.workerId));
+      await expect.poll(decodeBlocks, { timeout: patienceMs, interval: 50 }).toEqual(withRequest(running.workerId));
       await running.end();
-      await expect.poll(decodeBlocks, { timeout: 5_000, interval: 50 }).toEqual(withRequest(undefined));
+      await expect.poll(decodeBlocks, { timeout: patienceMs, interval: 50 }).toEqual(withRequest(undefined));
       await untilLoaded(ours[1], { workerId: running.workerId, load: idle });
     });
 
@@ -124,7 +121,7 @@ for (const [release, requestPlane, eventPlane] of cells) {
       const running = await startRunning(ours[1], 99);
       await untilLoaded(ours[0], { workerId: running.workerId, load: { prefillTokens: 0, blocks: 3, requests: 1 } });
       await ours[1].kill();
-      await untilLoaded(ours[0], { workerId: running.workerId, load: idle }, 40_000);
+      await untilLoaded(ours[0], { workerId: running.workerId, load: idle });
     });
 
     /** A request of so many tokens, 97 to 127, through one of our routers that has begun; its engine needs 3 s for it. */
@@ -135,7 +132,7 @@ for (const [release, requestPlane, eventPlane] of cells) {
       const request = { ...tokensRequest(0, { max_tokens: 1_500, ignore_eos: true }), token_ids };
       const outcome = callInstance(stack.runtime, stack.place, target, request, { onItem: () => begun.resolve() });
       await Promise.race([begun.promise, outcome.then(({ error }) => Promise.reject(error ?? new Error("the request ended at once")))]);
-      const workerId = await waitFor({ what: "an engine to have the request", deadlineMs: 5_000 }, async () => {
+      const workerId = await waitFor({ what: "an engine to have the request", deadlineMs: patienceMs }, async () => {
         const [index] = workersThatSaw(workers, length); // three full blocks, and a length that names it
         return index === undefined ? undefined : workers[index]!.instanceId;
       });

@@ -6,7 +6,17 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeExplanation, explainEndpoint, type Explanation } from "@mm-router/mm-router";
 import { readTextModel } from "@mm-router/frontend";
-import { dataUrl, type DynamoWorker, metricOf, modelDir, type OurService, publicModel, solidPng, startOurRouter } from "@mm-router/testkit";
+import {
+  dataUrl,
+  type DynamoWorker,
+  metricOf,
+  modelDir,
+  type OurService,
+  patienceMs,
+  publicModel,
+  solidPng,
+  startOurRouter,
+} from "@mm-router/testkit";
 import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Message } from "./harness/conversations.ts";
@@ -68,7 +78,7 @@ await describeProof("the sentinel before a real worker of 1.6.1", "1.6.1", () =>
     return { exact: await count("exact"), different: await count("different"), unseen: await count("unseen") };
   };
   const untilVerdicts = (of: OurService, expected: Record<string, number>) =>
-    expect.poll(() => verdicts(of), { timeout: 10_000, interval: 50 }).toEqual(expected);
+    expect.poll(() => verdicts(of), { timeout: patienceMs, interval: 50 }).toEqual(expected);
 
   it("finds right predictions right", async () => {
     const component = "right";

@@ -21,7 +21,7 @@ import {
   routerEventFor,
 } from "@mm-router/protocol";
 import { EventPublisher, freePort, randomPublisherId } from "@mm-router/runtime";
-import { type Release, startPython, waitFor } from "@mm-router/testkit";
+import { patienceMs, type Release, startPython, waitFor } from "@mm-router/testkit";
 import { golden } from "@mm-router/testkit/golden";
 import { describeProof } from "@mm-router/testkit/requires";
 import fc from "fast-check";
@@ -190,7 +190,7 @@ for (const release of withFurther<Release>(["1.6.1"], ["1.4.2"])) {
         for (const to of asked) all.push((await post(at, "/query", { token_ids: [...tokensOf(to), 7], model_name: model })).body as Answer);
         return all;
       };
-      await expect.poll(() => answers(ours.url), { timeout: 20_000, interval: 200 }).toEqual(await answers(url));
+      await expect.poll(() => answers(ours.url), { timeout: patienceMs, interval: 200 }).toEqual(await answers(url));
       const theirs = await answers(url);
       expect(theirs.filter(({ scores }) => Object.keys(scores).length > 1).length).toBeGreaterThan(50);
       for (const to of asked.slice(0, 50)) {

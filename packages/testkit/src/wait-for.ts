@@ -10,6 +10,9 @@ export interface WaitOptions {
   readonly child?: Child;
 }
 
+/** How long a test waits for what must come: a deadline is only for failure, and the machine may have ten other things to do. */
+export const patienceMs = 60_000;
+
 /**
  * The first answer that is not undefined.
  *

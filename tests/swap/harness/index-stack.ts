@@ -16,6 +16,7 @@ import {
   modelDir,
   type NatsServer,
   type OurService,
+  patienceMs,
   type Place,
   projectRoot,
   type Release,
@@ -78,7 +79,7 @@ export async function expectSameBlocks(
   { runtime, place }: IndexStack,
   indexer: StackIndexer,
   workers: readonly { readonly component: string; readonly instanceId: bigint }[],
-  timeout = 10_000,
+  timeout = patienceMs,
 ): Promise<number> {
   const truth = async (): Promise<Map<bigint, ReadonlySet<string>>> => {
     const dumps = await Promise.all(

@@ -1,7 +1,7 @@
 // Requests for one worker, some at a time, whose blocks come, are asked for again and make room for each other.
 import type { InstanceId } from "@mm-router/protocol";
 import type { Runtime } from "@mm-router/runtime";
-import type { Place } from "@mm-router/testkit";
+import { patienceMs, type Place } from "@mm-router/testkit";
 import { expect } from "vitest";
 import type { Target } from "./our-client.ts";
 import { tokensRequest } from "./tokens-request.ts";
@@ -35,7 +35,7 @@ export function startTokenLoad({ runtime, place }: { runtime: Runtime; place: Pl
   return {
     answered: async (count) => {
       const wanted = answers + count;
-      const reached = expect.poll(() => answers, { timeout: 20_000 + 200 * count, interval: 20 }).toBeGreaterThanOrEqual(wanted);
+      const reached = expect.poll(() => answers, { timeout: patienceMs + 200 * count, interval: 20 }).toBeGreaterThanOrEqual(wanted);
       await Promise.race([reached, asking]);
     },
     stop: async () => {

@@ -1,5 +1,5 @@
 // (a) Our client calls a real mocker and a real worker: what it yields is what Dynamo's own Python client yields.
-import { waitFor } from "@mm-router/testkit";
+import { patienceMs, waitFor } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
 import { callInstance } from "../harness/our-client.ts";
@@ -49,7 +49,7 @@ export function clientSuite(cell: CellOf): void {
       const target = workers[0]!;
       const leaving = new AbortController();
       const before = target.engineCalls().length;
-      const outcome = await callInstance(runtime, place, target, tokensRequest(4000, { max_tokens: 2000 }), {
+      const outcome = await callInstance(runtime, place, target, tokensRequest(4000, { max_tokens: 10_000 }), {
         signal: leaving.signal,
         onItem: (_, count) => {
           if (count === 3) leaving.abort();
@@ -59,7 +59,7 @@ export function clientSuite(cell: CellOf): void {
       expect(outcome.items.length).toBeLessThan(100);
       if (["0.9.1", "1.0.2"].includes(release)) return; // these compute to the end
       await waitFor(
-        { what: "the engine's abort", deadlineMs: 5_000 },
+        { what: "the engine's abort", deadlineMs: patienceMs },
         async () =>
           target
             .engineCalls()

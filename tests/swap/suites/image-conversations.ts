@@ -10,7 +10,16 @@
 // Which worker is which, and what it published, comes from the workers; digests and counts from Pillow, blake3 and transformers.
 import { createHash } from "node:crypto";
 import type { ExplainedKind } from "@mm-router/mm-router";
-import { cluster, ensureEngine, type ImageServer, type ModelType, type Release, startImageServer, waitFor } from "@mm-router/testkit";
+import {
+  cluster,
+  ensureEngine,
+  type ImageServer,
+  type ModelType,
+  patienceMs,
+  type Release,
+  startImageServer,
+  waitFor,
+} from "@mm-router/testkit";
 import { describeReal, describeRelease, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Conversation, conversations } from "../harness/conversations.ts";
@@ -175,7 +184,7 @@ async function phaseOne(stack: ProofStack, { count }: ConversationPlan, server: 
 /** What the workers published, once nothing is added any more. */
 async function untilQuiet({ system }: ProofStack): Promise<ReadonlyMap<bigint, ReadonlySet<string>>> {
   let before = -1;
-  return waitFor({ what: "the index to stand still", deadlineMs: 30_000 }, async () => {
+  return waitFor({ what: "the index to stand still", deadlineMs: patienceMs }, async () => {
     const published = await dumpOfIndexer(system.indexer!.url);
     const blocks = [...published.values()].reduce((sum, paths) => sum + paths.size, 0);
     const isQuiet = blocks === before;

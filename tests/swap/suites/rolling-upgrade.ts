@@ -15,6 +15,7 @@ import {
   type DynamoWorker,
   internalModel,
   metricOf,
+  patienceMs,
   publicModel,
   type Release,
   startDynamoWorker,
@@ -97,7 +98,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
         usageOf(await generate(stack, request));
         asked.push({ conversation, kinds });
       }
-      const holders = await waitFor({ what: "every conversation in the index", deadlineMs: 10_000 }, async () => {
+      const holders = await waitFor({ what: "every conversation in the index", deadlineMs: patienceMs }, async () => {
         const paths = await published();
         const found = asked.map(({ kinds }) => holderOf(kinds, paths));
         return found.every((holder) => holder !== undefined) ? found : undefined;
@@ -128,7 +129,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const request = { ...(await requestFor(conversation!.first)), routing: { backend_instance_id: fresh.instanceId } };
       expect(cachedTokens(await generate(stack, request))).toBe(0);
       const { block_hashes: hashes } = kindOf((await explain(stack, request)).kinds, `${fresh.instanceId}`);
-      await waitFor({ what: "its blocks in the index", deadlineMs: 10_000 }, async () =>
+      await waitFor({ what: "its blocks in the index", deadlineMs: patienceMs }, async () =>
         (await published()).get(fresh.instanceId)?.has(pathOf(hashes)) ? true : undefined,
       );
       expect(cachedTokens(await generate(stack, request))).toBeGreaterThan(0);
@@ -136,7 +137,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const told = await load;
       const sure = told.filter(({ isExact, mayBeGone }) => isExact && !mayBeGone);
       expect(told.filter(({ error, mayBeGone }) => error !== undefined && !mayBeGone)).toEqual([]);
-      await waitFor({ what: "everything exact to be published as predicted", deadlineMs: 10_000 }, async () => {
+      await waitFor({ what: "everything exact to be published as predicted", deadlineMs: patienceMs }, async () => {
         const paths = await published();
         return sure.every(({ kinds }) => holderOf(kinds, paths) !== undefined) ? true : undefined;
       });
@@ -166,7 +167,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const kindsOf = async (request: ImageRequest) => (await explain(stack, request, router, "expecting")).kinds;
       const dialects = (kinds: readonly ExplainedKind[]) => [...new Set(kinds.flatMap(({ image_dialects: of }) => of))].sort().join();
       expect(dialects(await kindsOf(wide.next().value!))).toBe("in-vocab");
-      await waitFor({ what: "both workers to be known", deadlineMs: 30_000 }, async () => {
+      await waitFor({ what: "both workers to be known", deadlineMs: patienceMs }, async () => {
         const request = wide.next().value!;
         usageOf(await generate(stack, request, router, "expecting"));
         return dialects(await kindsOf(request)) === "pad" ? true : undefined;
@@ -175,7 +176,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const kinds = await kindsOf(request);
       expect(kinds).toMatchObject([{ quality: "exact", image_dialects: ["pad"] }]);
       usageOf(await generate(stack, request, router, "expecting"));
-      await waitFor({ what: "its blocks in the index", deadlineMs: 10_000 }, async () => holderOf(kinds, await published()));
+      await waitFor({ what: "its blocks in the index", deadlineMs: patienceMs }, async () => holderOf(kinds, await published()));
     });
   });
 }
