@@ -6,6 +6,7 @@ export default defineConfig({
     reporters: ["default", "./scripts/count-reporter.ts"],
     include: ["tests/engine/**/*.test.ts"],
     setupFiles: ["./packages/testkit/src/vitest-setup.ts"],
+    testTimeout: 180_000,
     hookTimeout: 900_000,
     maxWorkers: 1,
   },

@@ -114,15 +114,15 @@ export async function imageConversations(plan: ConversationPlan): Promise<void> 
 
     it.each(["count", "hash", "dialect"] as const)("would be found out with one wrong %s", async (fault) => {
       await using predictor = await Predictor.of(stack.system.model, plan.blockSize);
-      const sample = asked.slice(0, 45);
+      const sample = asked.toSorted((one, other) => one.conversation.number - other.conversation.number).slice(0, 45);
       const broken: string[][] = [];
       for (const { request, kind, predicted } of sample) {
         expect(await predictor.blockHashes(request, kind)).toEqual(predicted);
         broken.push(await predictor.blockHashes(request, kind, fault));
       }
       const different = broken.filter((hashes, n) => pathOf(hashes) !== pathOf(sample[n]!.predicted));
-      // the rest has no whole block of an image, or no image that the fault meets
-      expect(different.length).toBeGreaterThan(sample.length / 2);
+      // the rest has no whole block of an image, none behind its end, or no image that the fault meets
+      expect(different.length).toBeGreaterThan(sample.length / 3);
       expect(different.filter((hashes) => holdersOf(published, hashes).length > 0)).toEqual([]);
     });
 
