@@ -8,7 +8,6 @@ import { AppError } from "@mm-router/protocol";
 import type { Environment } from "../service/config.ts";
 import type { Logger } from "../service/log.ts";
 import { HubCacheEntry } from "./hub-cache.ts";
-import { HubClient } from "./hub-client.ts";
 import { type HubOptions, hubOptionsOf } from "./model-fields.ts";
 
 export interface ModelFolder {
@@ -54,6 +53,7 @@ async function localFolder(path: string): Promise<ModelFolder> {
 }
 
 async function download(id: string, entry: HubCacheEntry, options: HubOptions, context: ResolveModelOptions): Promise<string> {
+  const { HubClient } = await import("./hub-client.ts"); // its HTTP client would be a tenth of every start
   const hub = new HubClient(options, context.environment, context.signal);
   try {
     const { commit, names } = await hub.list(id);

@@ -9,6 +9,7 @@
 // I1  The parser rules also hold with internal addresses allowed: they refuse what two URL parsers may read as two hosts.
 // I2  A refusal says nothing about the request: it costs a cache hit, the worker decides for itself.
 import { BlockList, isIP } from "node:net";
+import { ImageProblem } from "@mm-router/protocol";
 
 export interface AddressRules {
   /** Lifts the scheme's, the names' and the networks' rules: `DYN_MM_ALLOW_INTERNAL=1`. */
@@ -131,4 +132,15 @@ function networks(family: "ipv4" | "ipv6", list: readonly string[]): BlockList {
     blocked.addSubnet(address, Number(prefix), family);
   }
   return blocked;
+}
+
+/** @throws ImageProblem `url-forbidden` when none of the addresses may be dialled */
+export function requireDialable(host: string, addresses: readonly string[], rules: AddressRules): [string, ...string[]] {
+  const [first, ...others] = dialableAddresses(addresses, rules);
+  if (first !== undefined) return [first, ...others];
+  throw undialable(host, addresses.length === 0 ? "unresolvable-host" : "blocked-address");
+}
+
+export function undialable(host: string, code: AddressRefusalCode): ImageProblem {
+  return new ImageProblem("url-forbidden", `${host} has no address that may be dialled`, { details: { code } });
 }

@@ -8,9 +8,8 @@
 // I2  What is asked is what the workers' HTTP clients ask (`accept: */*`): a server that picks the format by it gives both the same file.
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
-import { ImageProblem } from "@mm-router/protocol";
 import { Agent, buildConnector, type Dispatcher, ProxyAgent, request } from "undici";
-import { type AddressRefusalCode, type AddressRules, dialableAddresses } from "./address-policy.ts";
+import { type AddressRules, dialableAddresses, requireDialable, undialable } from "./address-policy.ts";
 import type { EgressProxy } from "./egress-proxy.ts";
 import type { NameResolver } from "./name-resolver.ts";
 
@@ -92,17 +91,6 @@ function checkedLookup(rules: AddressRules, resolver: NameResolver): LookupFunct
       (error: Error) => callback(error, []),
     );
   };
-}
-
-/** @throws ImageProblem `url-forbidden` when none of the addresses may be dialled */
-export function requireDialable(host: string, addresses: readonly string[], rules: AddressRules): [string, ...string[]] {
-  const [first, ...others] = dialableAddresses(addresses, rules);
-  if (first !== undefined) return [first, ...others];
-  throw undialable(host, addresses.length === 0 ? "unresolvable-host" : "blocked-address");
-}
-
-function undialable(host: string, code: AddressRefusalCode): ImageProblem {
-  return new ImageProblem("url-forbidden", `${host} has no address that may be dialled`, { details: { code } });
 }
 
 function withFamily(address: string): { address: string; family: number } {

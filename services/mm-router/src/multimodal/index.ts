@@ -1,12 +1,11 @@
 // The door of image analysis: what the service and the tools of ./mmr use.
-export type { AddressRules } from "./address-policy.ts";
+export { type AddressRules, requireDialable } from "./address-policy.ts";
 export { type EgressPolicy, egressPolicyOf, type ImageConfig, imageConfigDefaults } from "./config.ts";
 export { createDownloads, defaultResolver } from "./downloads.ts";
 export { type PlacedImage, routingTokensOf } from "./expand-tokens.ts";
 export type { ImageFamily, ImageSize } from "./families/family.ts";
 export { familyOf, knownModelTypes } from "./families/index.ts";
 export { tokenPattern } from "./families/token-pattern.ts";
-export { requireDialable } from "./http-transport.ts";
 export { createImageAnalyser, type ImageAnalyser } from "./image-analyser.ts";
 export type { Analysis, AnalysisInput } from "./image-analysis.ts";
 export { type ByteSink, followRedirects } from "./image-fetch.ts";
