@@ -1,17 +1,21 @@
 // Calls to a Python script of the tests over its Unix socket: one call a line, one answer a line, in the same order.
 //
 //   {"call":"best_worker","with":{…}}  ─▶  {"answer":…} | {"error":"text"}
-import { existsSync } from "node:fs";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { type StartedProcess, waitFor } from "@mm-router/testkit";
+import { patienceMs, type StartedProcess, waitFor } from "@mm-router/testkit";
 
 export type LineCall = (call: string, args: object) => Promise<unknown>;
 
-/** Resolves when the script has made its socket. */
+/** Resolves when the script listens; its socket is in the file system a moment earlier. */
 export async function lineCallsTo(socketPath: string, { child }: StartedProcess): Promise<LineCall> {
-  await waitFor({ what: child.name, deadlineMs: 60_000, child }, async () => existsSync(socketPath) || undefined);
-  return lineCalls(connect(socketPath));
+  const connected = async (): Promise<Socket> => {
+    const socket = connect(socketPath);
+    await once(socket, "connect");
+    return socket;
+  };
+  return lineCalls(await waitFor({ what: child.name, deadlineMs: patienceMs, child }, connected));
 }
 
 function lineCalls(socket: Socket): LineCall {
