@@ -37,7 +37,7 @@ const namespace = "bench";
 const component = "workers";
 const rounds = 4;
 /** Before anything is measured: code compiled, connections open. */
-const warmRequests = 1_500;
+const warmRequests = 4_000;
 
 interface Way {
   readonly client: EndpointClient;

@@ -28,40 +28,41 @@ const routingBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 export function routerMetrics(metrics: Metrics): RouterMetrics {
-  const requests = metrics.counter("mm_router_requests_total", "Requests by how they ended", ["outcome"]);
+  const count = (name: string, help: string) => metrics.boundCounter(name, help, []).of({});
+  const seconds = (name: string, help: string, buckets: readonly number[]) => metrics.boundHistogram(name, help, buckets, []).of({});
+  const requests = metrics.boundCounter("mm_router_requests_total", "Requests by how they ended", ["outcome"]);
   const degraded = metrics.counter("mm_router_degraded_total", "Requests routed on less than everything, by reason", ["reason"]);
-  const decisions = metrics.counter("mm_router_decisions_total", "Choices of a worker, by how sure the prompt's blocks were", ["quality"]);
+  const qualities = metrics.boundCounter("mm_router_decisions_total", "Choices of a worker, by how sure the prompt's blocks were", [
+    "quality",
+  ]);
+  const decisions = new Map(qualityKinds.map((quality) => [quality, qualities.of({ quality })])); // all, so that an increase from nothing is seen
   const retries = metrics.counter("mm_router_retries_total", "Requests that a worker did not take and that went to the next one");
-  const blocksAsked = metrics.counter("mm_router_blocks_total", "Full blocks of routed prompts");
-  const attainable = metrics.counter(
+  const blocksAsked = count("mm_router_blocks_total", "Full blocks of routed prompts");
+  const attainable = count(
     "mm_router_attainable_blocks_total",
     "Blocks of routed prompts that were in an earlier prompt of this router: what caches without limits would hold",
   );
-  const available = metrics.counter(
-    "mm_router_available_blocks_total",
-    "Blocks of routed prompts that the best worker for each already held",
-  );
-  const delivered = metrics.counter("mm_router_delivered_tokens_total", "Prompt tokens that workers said they had in their cache");
-  const blocksHeld = metrics.counter("mm_router_overlap_blocks_total", "Blocks of routed prompts that the chosen worker already held");
-  const routing = metrics.histogram("mm_router_routing_seconds", "From a request's arrival to the choice of its worker", routingBuckets);
-  const firstToken = metrics.histogram("mm_router_time_to_first_token_seconds", "From arrival to the first tokens", firstTokenBuckets);
+  const available = count("mm_router_available_blocks_total", "Blocks of routed prompts that the best worker for each already held");
+  const delivered = count("mm_router_delivered_tokens_total", "Prompt tokens that workers said they had in their cache");
+  const blocksHeld = count("mm_router_overlap_blocks_total", "Blocks of routed prompts that the chosen worker already held");
+  const routing = seconds("mm_router_routing_seconds", "From a request's arrival to the choice of its worker", routingBuckets);
+  const firstToken = seconds("mm_router_time_to_first_token_seconds", "From arrival to the first tokens", firstTokenBuckets);
   const workers = metrics.gauge("mm_router_workers", "Live workers");
-  for (const reason of Object.keys(degradeReasons)) degraded.inc({ reason }, 0); // so that an increase from nothing is seen
-  for (const quality of qualityKinds) decisions.inc({ quality }, 0);
+  for (const reason of Object.keys(degradeReasons)) degraded.inc({ reason }, 0); // as above
   return {
-    finished: (outcome) => requests.inc({ outcome }),
+    finished: (outcome) => requests.of({ outcome }).add(1),
     degraded: (reason) => degraded.inc({ reason }),
     retried: () => retries.inc(),
-    chosen(seconds, quality, { asked, attainable: seen, available: best, held }) {
-      decisions.inc({ quality: quality.kind });
-      routing.observe(seconds);
-      blocksAsked.inc(asked);
-      attainable.inc(seen);
-      available.inc(best);
-      blocksHeld.inc(held);
+    chosen(took, quality, { asked, attainable: seen, available: best, held }) {
+      decisions.get(quality.kind)!.add(1); // every kind is in it
+      routing.observe(took);
+      blocksAsked.add(asked);
+      attainable.add(seen);
+      available.add(best);
+      blocksHeld.add(held);
     },
-    delivered: (tokens) => delivered.inc(tokens),
-    firstToken: (seconds) => firstToken.observe(seconds),
+    delivered: (tokens) => delivered.add(tokens),
+    firstToken: (took) => firstToken.observe(took),
     workers: (count) => workers.set(count),
   };
 }

@@ -20,6 +20,7 @@ import {
   systemClock,
   IndexerClient,
 } from "@mm-router/runtime";
+import { compileSooner } from "./compile-sooner.ts";
 import { routerCard } from "./card.ts";
 import { downstreamAddressOf, overlapOptions, ownAddress, type routerFields } from "./config.ts";
 import { DecisionRing } from "./decisions/decision-ring.ts";
@@ -62,6 +63,7 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const load = await keepLoad(config, { runtime, downstream, opened, deps });
   const handlers = routingHandlers({ config, deps, model, runtime, downstream, load, metrics, opened });
   const leave = await appear(runtime, handlers, { config, deps, model, downstream });
+  compileSooner();
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
   const rest = opened.move();
   return {

@@ -12,7 +12,8 @@ export interface ServedRequestMetrics {
 /** The metrics of all endpoints of a process: one registration of each name. */
 export function servedRequestMetrics(metrics: Metrics): (address: EndpointAddress) => ServedRequestMetrics {
   const requests = metrics.boundCounter("dynamo_component_requests_total", "Requests taken by this endpoint", labels);
-  const inflight = metrics.gauge("dynamo_component_inflight_requests", "Requests in progress in this endpoint", labels);
+  const running = new Map<string, { readonly labels: Record<(typeof labels)[number], string>; value: number }>();
+  metrics.askedGauges("dynamo_component_inflight_requests", "Requests in progress in this endpoint", labels, () => running.values());
   const errors = metrics.counter("dynamo_component_errors_total", "Requests that ended with an error, by its code", [
     ...labels,
     "error_type",
@@ -28,14 +29,17 @@ export function servedRequestMetrics(metrics: Metrics): (address: EndpointAddres
     const own = { dynamo_namespace: address.namespace, dynamo_component: address.component, dynamo_endpoint: address.endpoint };
     const ownRequests = requests.of(own);
     const ownSeconds = seconds.of(own);
+    const name = Object.values(own).join("/");
+    const inflight = running.get(name) ?? { labels: own, value: 0 };
+    running.set(name, inflight);
     return {
       started() {
         const startedAt = performance.now();
         ownRequests.add(1);
-        inflight.inc(own);
+        inflight.value++;
         return (failure) => {
           ownSeconds.observe((performance.now() - startedAt) / 1000);
-          inflight.dec(own);
+          inflight.value--;
           if (failure?.code === "client_closed") cancelled.inc(own);
           else if (failure) errors.inc({ ...own, error_type: failure.code });
         };
