@@ -167,6 +167,22 @@ describe("a NATS server that is killed and comes back", () => {
     await vi.waitFor(async () => expect(await dataOf(await client.roundRobin(callOf({})))).toEqual(["done"]), { timeout: 30_000 });
   });
 
+  it("that was left for good is told as what it is, to who waits and to who comes", async () => {
+    await using runtime = await startRuntime({ nats, etcd }, { plane: "nats" });
+    const address = freshAddress();
+    const connection = await runtime.nats();
+    const asked = Promise.withResolvers<void>();
+    connection.subscribe(`${address.namespace}.silent`, { callback: () => asked.resolve() });
+    await natsRecord(address, `${address.namespace}.silent`);
+    const client = await clientOf(runtime, address);
+    const waiting = rejection(client.roundRobin(callOf({})));
+    await asked.promise;
+    await connection.close();
+    const unreachable = { code: "dependency_unreachable", message: "the NATS server does not answer" };
+    expect(await waiting).toMatchObject(unreachable);
+    expect(await rejection(client.roundRobin(callOf({})))).toMatchObject(unreachable);
+  });
+
   it("that never was is told in one sentence within the deadline", async () => {
     const nobody = new SharedNats({ servers: "nats://127.0.0.1:1" }, { name: "test", deadlineMs: 300 }, quiet);
     const error = await rejection(nobody.connection());

@@ -23,11 +23,7 @@ export class NatsInbox {
     void connection.closed().then(() => this.#end());
   }
 
-  /**
-   * The reply's payload, or why there is none.
-   *
-   * @throws what the client library throws for a subject that is none or a connection that is closed
-   */
+  /** The reply's payload, or why there is none. */
   request(subject: string, payload: Uint8Array, timeoutMs: number, headers?: MsgHdrs): Promise<Uint8Array | Unanswered> {
     const name = (this.#next++).toString(36);
     const { promise, resolve } = Promise.withResolvers<Uint8Array | Unanswered>();
@@ -38,9 +34,8 @@ export class NatsInbox {
     });
     try {
       this.#connection.publish(subject, payload, { reply: this.#prefix + name, ...(headers && { headers }) });
-    } catch (error) {
-      this.#settle(name, "closed");
-      throw error;
+    } catch {
+      this.#settle(name, "closed"); // or about to be: the library takes nothing any more
     }
     return promise;
   }
