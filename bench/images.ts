@@ -7,13 +7,15 @@
 //   content   other URLs, nobody named them           the file is fetched and hashed           workers ≥ 1.4
 //   pixels    other URLs, hashed by their pixels      the file is fetched, decoded, hashed     workers ≤ 1.2
 //
-//   canary    a text stream of one token per 5 ms through the same process: the added p99 of the gaps between its tokens
+//   canary    a text stream of one token per 5 ms through the same router, read by a process of its own: the added p99 of the gaps
+//             between its tokens
 //
 // CPU is the router process's own (/proc), all its threads. Goals (2 cores, this process takes its part of them): warm ≥ 1 000 requests/s,
 // pixels ≤ 1.3 × bare, added gap ≤ 2 ms p99 with a core free.
 import { randomUUID } from "node:crypto";
 import { stringifyJson } from "@mm-router/protocol";
 import type { EndpointClient } from "@mm-router/runtime";
+import { startCanary } from "./support/canary.ts";
 import { load } from "./support/load.ts";
 import { servePictures } from "./support/picture-server.ts";
 import { type Picture, pictures } from "./support/pictures.ts";
@@ -37,6 +39,7 @@ const worker = workers.instances.list()[0]!.instanceId;
 await stack.script("fast-worker", namespace, "trtllm", modelFolder, "bench__internal", 400, 5);
 await until("the canary's worker", () => workers.instances.list().length === 2);
 const canaryWorker = workers.instances.list().find(({ instanceId }) => instanceId !== worker)!.instanceId;
+const canary = startCanary(stack);
 
 const rows: Record<string, string | number>[] = [];
 for (const mode of modes) await measure(mode);
@@ -55,13 +58,13 @@ async function measure(mode: Mode): Promise<void> {
     const body = (): Buffer => (mode === "text" ? textBody() : imageBody(picture, mode));
     const count = mode === "pixels" ? picture.runs : mode === "text" || mode === "warm" ? 1_000 : 100;
     await load(count / 4, concurrency, () => ask(client, body()));
-    const quietGaps = await canaryGaps(client, async () => {});
+    const quietGaps = await canaryGaps(component, async () => {});
     const cpuBefore = cpuMsOf(router.pid!);
     const from = performance.now();
     await load(count, concurrency, () => ask(client, body()));
     const seconds = (performance.now() - from) / 1000;
     const cpuMs = (cpuMsOf(router.pid!) - cpuBefore) / count;
-    const busyGaps = await canaryGaps(client, (signal) => oneAtATime(() => ask(client, body()), signal));
+    const busyGaps = await canaryGaps(component, (signal) => oneAtATime(() => ask(client, body()), signal));
     const { oursMs, pillowMs } = picture;
     rows.push({
       mode,
@@ -80,28 +83,22 @@ async function measure(mode: Mode): Promise<void> {
 }
 
 /** Gaps between the tokens of a stream, while something else goes on. */
-async function canaryGaps(client: EndpointClient, besides: (signal: AbortSignal) => Promise<void>): Promise<number[]> {
+async function canaryGaps(component: string, besides: (signal: AbortSignal) => Promise<void>): Promise<number[]> {
   const stop = new AbortController();
   const other = besides(stop.signal);
-  const gaps: number[] = [];
-  let last = performance.now();
-  await ask(client, textBody(canaryWorker), () => {
-    const now = performance.now();
-    gaps.push(now - last);
-    last = now;
-  });
+  const gaps = await canary.gaps({ namespace, component, body: textBody(canaryWorker).toString() });
   stop.abort();
   await other;
-  return gaps.slice(1);
+  return gaps;
 }
 
 async function oneAtATime(task: () => Promise<void>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) await task();
 }
 
-async function ask(client: EndpointClient, body: Buffer, onBatch: () => void = () => {}): Promise<void> {
+async function ask(client: EndpointClient, body: Buffer): Promise<void> {
   const call = { contextId: randomUUID(), body, signal: new AbortController().signal };
-  for await (const _batch of await client.roundRobin(call)) onBatch();
+  for await (const _batch of await client.roundRobin(call)); // the answer's content is the worker's business
 }
 
 function imageBody({ name }: Picture, mode: Mode): Buffer {
