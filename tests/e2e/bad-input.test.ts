@@ -2,7 +2,7 @@
 //
 // The workers play Dynamo 1.0.2, which would open any URL: what must not be opened is refused before them. The image server
 // listens on this machine, so all that it logs was fetched against the policy (nobody here has DYN_MM_ALLOW_INTERNAL).
-import { dataUrl, type ImageServer, metricOf, patienceMs, publicModel, solidPng, startImageServer, waitFor } from "@mm-router/testkit";
+import { dataUrl, type ImageServer, metricOf, publicModel, solidPng, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Chain, processesOf, runningIn, startChain } from "./harness/chain.ts";
@@ -149,9 +149,7 @@ await describeReal("bad input", real.infra, () => {
   });
 
   it("left nothing behind: no request open anywhere, every process alive and serving", async () => {
-    await waitFor({ what: "all requests to be over", deadlineMs: patienceMs }, async () =>
-      (await openRequests()).every((open) => open === 0) ? true : undefined,
-    );
+    await waitFor({ what: "all requests to be over" }, async () => ((await openRequests()).every((open) => open === 0) ? true : undefined));
     expect(processesOf(chain).every(({ child }) => child.running)).toBe(true);
     expect(await (await startStream()).rest).toBe(simulatedText.repeat(8));
   });

@@ -1,5 +1,5 @@
 // The main job: text and images by the official OpenAI client through every process of ours, over TCP.
-import { dataUrl, goldenPath, patienceMs, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
+import { dataUrl, goldenPath, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { readFileSync } from "node:fs";
 import type OpenAI from "openai";
@@ -77,7 +77,7 @@ await describeReal("chat through the whole chain", real.infra, () => {
         expect(sum(await runningIn(chain.simulatedWorkers))).toBe(1);
         stream.controller.abort();
       }
-      await waitFor({ what: "the worker to stop", deadlineMs: patienceMs }, async () =>
+      await waitFor({ what: "the worker to stop" }, async () =>
         sum(await runningIn([...chain.routers, ...chain.simulatedWorkers])) === 0 ? true : undefined,
       );
     });

@@ -1,5 +1,5 @@
 // The frontend's own KV mode: no mm-router, the served index and two workers (simulated).
-import { type Cluster, cluster, type HttpFrontend, internalModel, metricOf, patienceMs, waitFor } from "@mm-router/testkit";
+import { type Cluster, cluster, type HttpFrontend, internalModel, metricOf, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { uniquePrompt } from "./harness/requests.ts";
@@ -47,7 +47,7 @@ await describeReal("a frontend with --router-mode kv", real.infra, () => {
     const first = await Promise.all(prompts.map(ask));
     expect(new Set(first.map(({ worker }) => worker)).size).toBe(2);
     expect(first.every(({ cached }) => cached === 0)).toBe(true);
-    await waitFor({ what: "the index to hold the prompts", deadlineMs: patienceMs }, async () =>
+    await waitFor({ what: "the index to hold the prompts" }, async () =>
       (await indexed()) >= before + 3 * prompts.length ? true : undefined,
     );
     for (const [at, prompt] of prompts.entries()) {

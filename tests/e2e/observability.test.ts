@@ -1,5 +1,5 @@
 // The Grafana board asks for what the processes tell: each of its queries, by Prometheus' own grammar, of a real scrape.
-import { metricOf, patienceMs, waitFor } from "@mm-router/testkit";
+import { metricOf, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rows } from "../../tools/board.ts";
@@ -17,7 +17,7 @@ await describeReal("the Grafana board", real.infra, () => {
     const picture = imageRequest(uniquePictureUrl());
     for (const request of [chatRequest(uniquePrompt()), picture, picture]) await chain.openai.chat.completions.create(request);
     const [router] = chain.routers;
-    await waitFor({ what: "a picture whose published blocks were compared", deadlineMs: patienceMs }, async () => {
+    await waitFor({ what: "a picture whose published blocks were compared" }, async () => {
       return (await metricOf(router!, "mm_router_image_predictions")) > 0 || undefined;
     });
     samples = (

@@ -1,6 +1,6 @@
 // The page in a real Chromium, in front of a running system: what an operator sees, does and must never be harmed by.
 import { freePort } from "@mm-router/runtime";
-import { patienceMs, publicModel, solidPng, startSimulatedProcess, waitFor } from "@mm-router/testkit";
+import { publicModel, solidPng, startSimulatedProcess, waitFor } from "@mm-router/testkit";
 import { ensureChromium } from "@mm-router/testkit/chromium";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -61,7 +61,7 @@ await describeReal("the page", real.chromium, () => {
     await page.locator("#chat-facts", { hasText: "0 of them from the cache" }).waitFor();
     const first = await decision.getAttribute("data-request");
     const worker = await chosenWorker();
-    await waitFor({ what: "the worker's blocks in the index", deadlineMs: patienceMs }, async () => (await indexedBlocks(chain)) > 0);
+    await waitFor({ what: "the worker's blocks in the index" }, async () => (await indexedBlocks(chain)) > 0);
 
     await page.getByRole("button", { name: "Send" }).click();
     await page.locator(`#chat-decision .decision:not([data-request="${first}"])`).getByText("picture 1 held").waitFor();

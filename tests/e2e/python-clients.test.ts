@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { patienceMs, publicModel, waitFor } from "@mm-router/testkit";
+import { publicModel, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
 import { type Chain, runningIn, startChain, sum } from "./harness/chain.ts";
@@ -66,7 +66,7 @@ await describeReal("clients in Python and a shell", real.clients, () => {
     });
 
     it("lets the worker go when it closes a stream", async () => {
-      await waitFor({ what: "no request to run any more", deadlineMs: patienceMs }, async () => {
+      await waitFor({ what: "no request to run any more" }, async () => {
         return sum(await runningIn(chain.simulatedWorkers)) === 0 || undefined;
       });
     });

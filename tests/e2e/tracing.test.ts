@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { text } from "node:stream/consumers";
-import { patienceMs, waitFor } from "@mm-router/testkit";
+import { waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Chain, startChain } from "./harness/chain.ts";
@@ -51,7 +51,7 @@ await describeReal("tracing", real.infra, () => {
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const prompt = uniquePrompt();
     await chain.openai.chat.completions.create(chatRequest(prompt), { headers: { traceparent: `00-${traceId}-b7ad6b7169203331-01` } });
-    const joined = await waitFor({ what: "the spans of three processes, and of the question", deadlineMs: patienceMs }, async () => {
+    const joined = await waitFor({ what: "the spans of three processes, and of the question" }, async () => {
       const ours = spans.filter((span) => span.traceId === traceId);
       return ours.length >= 4 ? ours : undefined;
     });
@@ -72,7 +72,7 @@ await describeReal("tracing", real.infra, () => {
 
   it("begins a trace of its own where the client's header is malformed", async () => {
     await chain.openai.chat.completions.create(chatRequest(uniquePrompt()), { headers: { traceparent: "00-zz-zz-01" } });
-    const root = await waitFor({ what: "a span without a parent", deadlineMs: patienceMs }, async () =>
+    const root = await waitFor({ what: "a span without a parent" }, async () =>
       spans.find(({ service, parentSpanId }) => service === "mm-router-frontend" && !parentSpanId),
     );
     expect(root.traceId).toMatch(/^[0-9a-f]{32}$/);

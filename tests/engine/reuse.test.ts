@@ -7,7 +7,7 @@
 //   reuse = min(overlap, blocks before the last token) × block size: an engine computes the last token always
 //
 //   MMR_ENGINE_CONVERSATIONS=300 npm run test:engine      the long form: 300 with text, 300 with images; 12 and 12 otherwise
-import { type OurService, patienceMs, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
+import { type OurService, publicModel, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { xxh3 } from "@mm-router/kv";
 import type { ExplainedKind } from "@mm-router/mm-router";
@@ -142,7 +142,7 @@ async function ask(stack: EngineStack, turn: Turn): Promise<Asked> {
   const { kinds } = await explain(stack, request);
   const last = lastTold(routers[0]!)?.request_id;
   const { usage } = await converse((isOfRealFrontend(turn) ? real : ours)!.url, publicModel, turn.messages, { maxTokens: 4 });
-  const told = await waitFor({ what: "the router's log line", deadlineMs: patienceMs }, async () => {
+  const told = await waitFor({ what: "the router's log line" }, async () => {
     const line = lastTold(routers[0]!);
     return line?.request_id === last ? undefined : line;
   });

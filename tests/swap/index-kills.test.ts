@@ -3,7 +3,7 @@
 // all the time, so that it is killed while it writes one, and starts from whatever is there.
 //
 //   MMR_TEST_KILLS=51 npm test -- --project swap tests/swap/index-kills.test.ts        the long form; 6 kills otherwise
-import { newestRelease, patienceMs, waitFor } from "@mm-router/testkit";
+import { newestRelease, waitFor } from "@mm-router/testkit";
 import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
@@ -77,7 +77,7 @@ async function isFromSnapshot({ url }: StackIndexer): Promise<boolean> {
 
 /** The next start has one to begin with. */
 async function untilSnapshot({ url }: StackIndexer): Promise<void> {
-  await waitFor({ what: "a snapshot", deadlineMs: patienceMs }, async () => {
+  await waitFor({ what: "a snapshot" }, async () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
     return metrics.includes('mm_router_indexer_snapshots_total{outcome="written"}') || undefined;
   });

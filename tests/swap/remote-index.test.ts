@@ -11,7 +11,6 @@ import {
   internalModel,
   metricOf,
   modelDir,
-  patienceMs,
   publicModel,
   type Release,
   startDynamoFrontend,
@@ -107,7 +106,7 @@ for (const [release, requestPlane] of [
       expect((await indexer.child.terminate(10_000)).code).toBe(0);
       await using serving = await startDynamoFrontend(stack.place, { release, routerMode: "kv", serveIndexer: true });
       const served = `v1/instances/${stack.place.namespace}/${component}/`;
-      const realIndex = await waitFor({ what: "the real index to register", deadlineMs: patienceMs, child: serving.child }, async () => {
+      const realIndex = await waitFor({ what: "the real index to register", child: serving.child }, async () => {
         const endpoints = (await etcdEntries(stack.place.etcdUrl, served)).map(({ key }) => key.slice(served.length).split("/"));
         expect(endpoints.map(([name]) => name)).not.toContain("kv_indexer_lookup"); // nobody of ours answers
         const id = endpoints.find(([name]) => name === "kv_indexer_query")?.[1];

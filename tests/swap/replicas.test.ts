@@ -132,7 +132,7 @@ for (const [release, requestPlane, eventPlane] of cells) {
       const request = { ...tokensRequest(0, { max_tokens: 1_500, ignore_eos: true }), token_ids };
       const outcome = callInstance(stack.runtime, stack.place, target, request, { onItem: () => begun.resolve() });
       await Promise.race([begun.promise, outcome.then(({ error }) => Promise.reject(error ?? new Error("the request ended at once")))]);
-      const workerId = await waitFor({ what: "an engine to have the request", deadlineMs: patienceMs }, async () => {
+      const workerId = await waitFor({ what: "an engine to have the request" }, async () => {
         const [index] = workersThatSaw(workers, length); // three full blocks, and a length that names it
         return index === undefined ? undefined : workers[index]!.instanceId;
       });

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createLogger, NatsSharedCache, SharedNats, type SharedCacheLimits } from "@mm-router/runtime";
 import { startNats } from "@mm-router/testkit/infra";
-import { patienceMs, waitFor } from "@mm-router/testkit";
+import { waitFor } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 
 const log = createLogger({ service: "test", level: "error", destination: () => {} });
@@ -17,7 +17,7 @@ function replica(url: string, opened: AsyncDisposableStack, changes: Partial<Sha
 /** Puts until somebody else gets it: a put before the bucket is open is lost. */
 function untilShared(from: NatsSharedCache, to: NatsSharedCache): Promise<true> {
   const key = `url.${randomUUID()}`;
-  return waitFor({ what: "a value to be shared", deadlineMs: patienceMs }, async () => {
+  return waitFor({ what: "a value to be shared" }, async () => {
     from.put(key, value);
     const got = await to.get(key);
     return got !== undefined && value.equals(got) ? true : undefined;
@@ -32,7 +32,7 @@ describe("NatsSharedCache", () => {
     await untilShared(first, second);
     first.put("url.a", Buffer.from("old"));
     first.put("url.a", Buffer.from("new"));
-    await waitFor({ what: "the last value", deadlineMs: patienceMs }, async () => {
+    await waitFor({ what: "the last value" }, async () => {
       const got = await second.get("url.a");
       return got !== undefined && Buffer.from(got).toString() === "new" ? true : undefined;
     });

@@ -5,7 +5,8 @@ import { type Child, describeExit } from "@mm-router/cli/infra";
 export interface WaitOptions {
   /** End of the sentence "waited N s for …". */
   readonly what: string;
-  readonly deadlineMs: number;
+  /** Default: `patienceMs`. */
+  readonly deadlineMs?: number;
   /** Waiting ends with its last words when it has ended. */
   readonly child?: Child;
 }
@@ -19,7 +20,8 @@ export const patienceMs = 60_000;
  * @param ask may throw: the last error becomes the cause when the deadline passes
  */
 export async function waitFor<T>(options: WaitOptions, ask: () => Promise<T | undefined>): Promise<T> {
-  const endsAt = Date.now() + options.deadlineMs;
+  const { deadlineMs = patienceMs } = options;
+  const endsAt = Date.now() + deadlineMs;
   let cause: unknown;
   while (Date.now() < endsAt) {
     try {
@@ -33,5 +35,5 @@ export async function waitFor<T>(options: WaitOptions, ask: () => Promise<T | un
     await sleep(50);
   }
   const said = options.child === undefined ? "" : `; its last lines:\n${options.child.lastLines().slice(-20).join("\n")}`;
-  throw new Error(`waited ${options.deadlineMs / 1000} s for ${options.what}${said}`, { cause });
+  throw new Error(`waited ${deadlineMs / 1000} s for ${options.what}${said}`, { cause });
 }

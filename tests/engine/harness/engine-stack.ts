@@ -5,7 +5,7 @@
 //   settle(worker)   a request of its own to the worker; once its block is in our index, all earlier events are, too,
 //                    because an engine publishes in order
 import { blockHashes } from "@mm-router/kv";
-import { cluster, engineModelDir, patienceMs, startEngineWorkers, waitFor } from "@mm-router/testkit";
+import { cluster, engineModelDir, startEngineWorkers, waitFor } from "@mm-router/testkit";
 import { callInstance, connectTo } from "../../swap/harness/our-client.ts";
 import { pathOf, type ProofStack, textModelOf, usageOf } from "../../swap/harness/image-proof.ts";
 import { dumpOfIndexer } from "../../swap/harness/index-view.ts";
@@ -48,7 +48,7 @@ export async function startEngineStack(started: AsyncDisposableStack): Promise<E
     probes.add(path);
     const request = { ...tokensRequest(0, { max_tokens: 1 }), token_ids: tokens };
     usageOf(await callInstance(runtime, system.place, { component: system.component, instanceId: workerId }, request));
-    return waitFor({ what: "the probe's block in our index", deadlineMs: patienceMs }, async () => {
+    return waitFor({ what: "the probe's block in our index" }, async () => {
       const published = await dumpOfIndexer(system.indexer!.url);
       return published.get(workerId)?.has(path) === true ? published : undefined;
     });

@@ -3,7 +3,7 @@
 //   events ─► { worker ─► set of paths }        path = tokens hashes from the root to the block, joined
 import { decodeRecoveryAnswer, encodeRecoveryQuery, type InstanceId, parseJson, type RouterEvent } from "@mm-router/protocol";
 import type { Runtime } from "@mm-router/runtime";
-import { etcdEntries, patienceMs, type Place, waitFor } from "@mm-router/testkit";
+import { etcdEntries, type Place, waitFor } from "@mm-router/testkit";
 import { askOnce } from "./our-client.ts";
 
 export type Paths = ReadonlySet<string>;
@@ -53,10 +53,7 @@ export async function blocksIn(indexerUrl: string): Promise<number> {
 
 /** Waits until the index holds at least so many blocks. */
 export async function untilIndexed(indexerUrl: string, blocks: number): Promise<void> {
-  await waitFor(
-    { what: `our index to hold ${blocks} blocks`, deadlineMs: patienceMs },
-    async () => (await blocksIn(indexerUrl)) >= blocks || undefined,
-  );
+  await waitFor({ what: `our index to hold ${blocks} blocks` }, async () => (await blocksIn(indexerUrl)) >= blocks || undefined);
 }
 
 /** What a real worker tells about its own blocks; undefined where it has no recovery endpoint. */

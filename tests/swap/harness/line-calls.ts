@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { patienceMs, type StartedProcess, waitFor } from "@mm-router/testkit";
+import { type StartedProcess, waitFor } from "@mm-router/testkit";
 
 export type LineCall = (call: string, args: object) => Promise<unknown>;
 
@@ -15,7 +15,7 @@ export async function lineCallsTo(socketPath: string, { child }: StartedProcess)
     await once(socket, "connect");
     return socket;
   };
-  return lineCalls(await waitFor({ what: child.name, deadlineMs: patienceMs, child }, connected));
+  return lineCalls(await waitFor({ what: child.name, child }, connected));
 }
 
 function lineCalls(socket: Socket): LineCall {

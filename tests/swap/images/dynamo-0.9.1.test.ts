@@ -1,6 +1,6 @@
 // Workers of 0.9.1 build the prompt of an image request themselves, all images first, and their events name no image. What is predicted
 // of such a request is published: the template's head where the request begins with its image, and nothing else.
-import { type Cluster, cluster, dataUrl, patienceMs, solidPng, waitFor } from "@mm-router/testkit";
+import { type Cluster, cluster, dataUrl, solidPng, waitFor } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Message, Part } from "../harness/conversations.ts";
@@ -33,7 +33,7 @@ await describeRelease("image requests to workers of 0.9.1", "0.9.1", () => {
     const [kind] = (await explain(stack, request)).kinds;
     expect(kind).toMatchObject({ quality: "degraded", degraded: [{ reason: "no-image-events" }], blocks: 1 });
     usageOf(await generate(stack, request));
-    await waitFor({ what: "the head's block in the index", deadlineMs: patienceMs }, async () =>
+    await waitFor({ what: "the head's block in the index" }, async () =>
       holdersOf(await dumpOfIndexer(stack.system.indexer!.url), kind!.block_hashes).length > 0 ? true : undefined,
     );
   });

@@ -2,7 +2,7 @@
 //
 //   certain      → 400, and the worker lives      shown at the end: without the router the same request ends it
 //   not certain  → the worker's own answer
-import { type Cluster, cluster, dataUrl, patienceMs, solidPng, startImageServer, waitFor } from "@mm-router/testkit";
+import { type Cluster, cluster, dataUrl, solidPng, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Message, Part } from "../harness/conversations.ts";
@@ -39,7 +39,7 @@ await describeRelease("requests of which a worker of 1.4.2 dies", "1.4.2", () =>
   let told = 0;
   /** Of the request just answered, as the router tells it once in its log. */
   const outcome = (): Promise<string> =>
-    waitFor({ what: "the router's log line", deadlineMs: patienceMs }, async () => {
+    waitFor({ what: "the router's log line" }, async () => {
       const lines = stack.system.routers[0]!.child.lastLines().filter((line) => line.includes('"request done"'));
       const line = lines[told];
       if (line === undefined) return undefined;
@@ -74,6 +74,6 @@ await describeRelease("requests of which a worker of 1.4.2 dies", "1.4.2", () =>
   it("do end it without the router", async () => {
     const [worker] = stack.system.workers;
     await callInstance(stack.runtime, stack.system.place, worker!, await narrow());
-    await waitFor({ what: "the worker's end", deadlineMs: patienceMs }, async () => (worker!.child.running ? undefined : true));
+    await waitFor({ what: "the worker's end" }, async () => (worker!.child.running ? undefined : true));
   });
 });

@@ -1,5 +1,5 @@
 // (a) Our client calls a real mocker and a real worker: what it yields is what Dynamo's own Python client yields.
-import { patienceMs, waitFor } from "@mm-router/testkit";
+import { waitFor } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
 import { callInstance } from "../harness/our-client.ts";
@@ -59,7 +59,7 @@ export function clientSuite(cell: CellOf): void {
       expect(outcome.items.length).toBeLessThan(100);
       if (["0.9.1", "1.0.2"].includes(release)) return; // these compute to the end
       await waitFor(
-        { what: "the engine's abort", deadlineMs: patienceMs },
+        { what: "the engine's abort" },
         async () =>
           target
             .engineCalls()

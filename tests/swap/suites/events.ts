@@ -1,6 +1,6 @@
 // (e) Events of real workers in our index: equal to what each worker tells about itself, found by hashes of plain tokens.
 import { blockHashes, xxh3 } from "@mm-router/kv";
-import { patienceMs, waitFor } from "@mm-router/testkit";
+import { waitFor } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
 import { type Index, queryIndex, untilHeld } from "../harness/index-query.ts";
@@ -37,7 +37,7 @@ export function eventsSuite(cell: CellOf): void {
       );
       const told = new Map(dumps.filter((dump): dump is readonly [bigint, Set<string>] => dump[1] !== undefined && dump[1].size > 0));
       if (told.size === 0) return; // durable events: such a worker has no index of its own
-      await waitFor({ what: "our index to hold as much as the workers", deadlineMs: patienceMs }, async () => {
+      await waitFor({ what: "our index to hold as much as the workers" }, async () => {
         const paths = await dumpOfIndexer(indexer!.url);
         return [...told].every(([id, own]) => paths.get(id)?.size === own.size) || undefined;
       });

@@ -10,16 +10,7 @@
 // Which worker is which, and what it published, comes from the workers; digests and counts from Pillow, blake3 and transformers.
 import { createHash } from "node:crypto";
 import type { ExplainedKind } from "@mm-router/mm-router";
-import {
-  cluster,
-  ensureEngine,
-  type ImageServer,
-  type ModelType,
-  patienceMs,
-  type Release,
-  startImageServer,
-  waitFor,
-} from "@mm-router/testkit";
+import { cluster, ensureEngine, type ImageServer, type ModelType, type Release, startImageServer, waitFor } from "@mm-router/testkit";
 import { describeReal, describeRelease, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Conversation, conversations } from "../harness/conversations.ts";
@@ -121,8 +112,8 @@ export async function imageConversations(plan: ConversationPlan): Promise<void> 
         broken.push(await predictor.blockHashes(request, kind, fault));
       }
       const different = broken.filter((hashes, n) => pathOf(hashes) !== pathOf(sample[n]!.predicted));
-      // the rest has no whole block of an image, none behind its end, or no image that the fault meets
-      expect(different.length).toBeGreaterThan(sample.length / 3);
+      // the rest has no whole block of an image, or no image that the fault meets
+      expect(different.length).toBeGreaterThan(sample.length / 2);
       expect(different.filter((hashes) => holdersOf(published, hashes).length > 0)).toEqual([]);
     });
 
@@ -184,7 +175,7 @@ async function phaseOne(stack: ProofStack, { count }: ConversationPlan, server: 
 /** What the workers published, once nothing is added any more. */
 async function untilQuiet({ system }: ProofStack): Promise<ReadonlyMap<bigint, ReadonlySet<string>>> {
   let before = -1;
-  return waitFor({ what: "the index to stand still", deadlineMs: patienceMs }, async () => {
+  return waitFor({ what: "the index to stand still" }, async () => {
     const published = await dumpOfIndexer(system.indexer!.url);
     const blocks = [...published.values()].reduce((sum, paths) => sum + paths.size, 0);
     const isQuiet = blocks === before;

@@ -1,7 +1,7 @@
 // A client that leaves in the middle of a stream, before either frontend and our mm-router.
 //
 // Comes after all claims about routing: workers of 0.9 and 1.0 compute to the end, and the router goes on counting their load.
-import { type HttpFrontend, patienceMs, publicModel, waitFor } from "@mm-router/testkit";
+import { type HttpFrontend, publicModel, waitFor } from "@mm-router/testkit";
 import { describe, it } from "vitest";
 import type { Cell, CellOf } from "../harness/cell.ts";
 import { blocksIn, untilIndexed } from "../harness/index-view.ts";
@@ -22,7 +22,7 @@ export function leavingSuite(title: string, cell: CellOf, frontendOf: (cell: Cel
         messages: [{ role: "user", content: uniquePrompt() }],
       });
       if (computesToTheEnd) await untilIndexed(indexer!.url, heldBefore + maxTokens / 32);
-      else await waitFor({ what: "the engine's abort", deadlineMs: patienceMs }, async () => aborts() > abortsBefore || undefined);
+      else await waitFor({ what: "the engine's abort" }, async () => aborts() > abortsBefore || undefined);
     });
   });
 }

@@ -15,7 +15,6 @@ import {
   type DynamoWorker,
   internalModel,
   metricOf,
-  patienceMs,
   publicModel,
   type Release,
   startDynamoWorker,
@@ -98,7 +97,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
         usageOf(await generate(stack, request));
         asked.push({ conversation, kinds });
       }
-      const holders = await waitFor({ what: "every conversation in the index", deadlineMs: patienceMs }, async () => {
+      const holders = await waitFor({ what: "every conversation in the index" }, async () => {
         const paths = await published();
         const found = asked.map(({ kinds }) => holderOf(kinds, paths));
         return found.every((holder) => holder !== undefined) ? found : undefined;
@@ -129,7 +128,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const request = { ...(await requestFor(conversation!.first)), routing: { backend_instance_id: fresh.instanceId } };
       expect(cachedTokens(await generate(stack, request))).toBe(0);
       const { block_hashes: hashes } = kindOf((await explain(stack, request)).kinds, `${fresh.instanceId}`);
-      await waitFor({ what: "its blocks in the index", deadlineMs: patienceMs }, async () =>
+      await waitFor({ what: "its blocks in the index" }, async () =>
         (await published()).get(fresh.instanceId)?.has(pathOf(hashes)) ? true : undefined,
       );
       expect(cachedTokens(await generate(stack, request))).toBeGreaterThan(0);
@@ -137,7 +136,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const told = await load;
       const sure = told.filter(({ isExact, mayBeGone }) => isExact && !mayBeGone);
       expect(told.filter(({ error, mayBeGone }) => error !== undefined && !mayBeGone)).toEqual([]);
-      await waitFor({ what: "everything exact to be published as predicted", deadlineMs: patienceMs }, async () => {
+      await waitFor({ what: "everything exact to be published as predicted" }, async () => {
         const paths = await published();
         return sure.every(({ kinds }) => holderOf(kinds, paths) !== undefined) ? true : undefined;
       });
@@ -167,7 +166,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const kindsOf = async (request: ImageRequest) => (await explain(stack, request, router, "expecting")).kinds;
       const dialects = (kinds: readonly ExplainedKind[]) => [...new Set(kinds.flatMap(({ image_dialects: of }) => of))].sort().join();
       expect(dialects(await kindsOf(wide.next().value!))).toBe("in-vocab");
-      await waitFor({ what: "both workers to be known", deadlineMs: patienceMs }, async () => {
+      await waitFor({ what: "both workers to be known" }, async () => {
         const request = wide.next().value!;
         usageOf(await generate(stack, request, router, "expecting"));
         return dialects(await kindsOf(request)) === "pad" ? true : undefined;
@@ -176,7 +175,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
       const kinds = await kindsOf(request);
       expect(kinds).toMatchObject([{ quality: "exact", image_dialects: ["pad"] }]);
       usageOf(await generate(stack, request, router, "expecting"));
-      await waitFor({ what: "its blocks in the index", deadlineMs: patienceMs }, async () => holderOf(kinds, await published()));
+      await waitFor({ what: "its blocks in the index" }, async () => holderOf(kinds, await published()));
     });
   });
 }

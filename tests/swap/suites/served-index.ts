@@ -3,16 +3,7 @@
 // The routers leave first: a frontend serves the index of every model's component, and up to 1.5 all of them under one TCP
 // path, `{id}/kv_indexer_query`, where the last one answers for all.
 import { blockHashes } from "@mm-router/kv";
-import {
-  etcdEntries,
-  factsOf,
-  internalModel,
-  patienceMs,
-  registeredInstances,
-  startDynamoFrontend,
-  untilListed,
-  waitFor,
-} from "@mm-router/testkit";
+import { etcdEntries, factsOf, internalModel, registeredInstances, startDynamoFrontend, untilListed, waitFor } from "@mm-router/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
 import { queryIndex, untilHeld } from "../harness/index-query.ts";
@@ -31,7 +22,7 @@ export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsO
       const frontend = started.use(await startDynamoFrontend(place, { release, routerMode: "kv", serveIndexer: true }));
       await untilListed(frontend, internalModel);
       const prefix = `v1/instances/${place.namespace}/${component}/kv_indexer_query/`;
-      realIndex = await waitFor({ what: "the real index to register", deadlineMs: patienceMs, child: frontend.child }, async () => {
+      realIndex = await waitFor({ what: "the real index to register", child: frontend.child }, async () => {
         const ids = (await etcdEntries(place.etcdUrl, prefix)).map(({ key }) => BigInt(`0x${key.slice(prefix.length)}`));
         return ids.find((id) => id !== indexer?.instanceId);
       });

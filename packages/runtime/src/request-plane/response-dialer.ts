@@ -62,7 +62,7 @@ export class AnswerStream implements ResponseSink {
    * @throws AppError `protocol_error` when the address is none
    */
   constructor(callHome: CallHome, codec: BodyCodec, config: RequestPlaneConfig) {
-    const socket = openSocket(parseSocketAddress(callHome.address));
+    const socket = openSocket(parseSocketAddress(callHome.address), config.connectTimeoutMs);
     this.#socket = socket;
     this.#handshake = encodeHandshake(callHome.subject);
     this.#codec = codec;
@@ -70,9 +70,7 @@ export class AnswerStream implements ResponseSink {
     this.signal = this.#abort.signal;
     this.reached = this.#reach.promise;
     this.reached.catch(() => {}); // the signal tells the same
-    const late = setTimeout(() => socket.destroy(new Error(`no answer within ${config.connectTimeoutMs} ms`)), config.connectTimeoutMs);
     socket.once("connect", () => {
-      clearTimeout(late);
       this.#isReached = true;
       this.#reach.resolve();
     });
@@ -83,7 +81,6 @@ export class AnswerStream implements ResponseSink {
     socket.on("end", () => this.#callerLeft("closed the connection"));
     socket.on("error", (error) => this.#callerLeft("broke the connection", error));
     socket.on("close", () => {
-      clearTimeout(late);
       this.#callerLeft("closed the connection");
       gone.resolve();
     });

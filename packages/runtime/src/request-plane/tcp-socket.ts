@@ -1,4 +1,5 @@
 // What all TCP connections of the request plane have in common.
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { AppError } from "@mm-router/protocol";
 import { type SocketAddress, socketAddressText } from "./socket-address.ts";
@@ -12,11 +13,13 @@ export function prepareSocket(socket: Socket): void {
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
 }
 
-/** A socket that begins to connect. */
-export function openSocket({ host, port }: SocketAddress): Socket {
+/** A socket that begins to connect; it breaks when that takes longer than the deadline. */
+export function openSocket({ host, port }: SocketAddress, timeoutMs: number): Socket {
   const socket = connect({ host, port });
   prepareSocket(socket);
-  return socket;
+  const late = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  const inTime = () => clearTimeout(late);
+  return socket.once("connect", inTime).once("close", inTime);
 }
 
 /**
@@ -25,19 +28,12 @@ export function openSocket({ host, port }: SocketAddress): Socket {
  * @throws AppError `dependency_unreachable` with the system's error as cause
  */
 export async function connectSocket(address: SocketAddress, timeoutMs: number): Promise<Socket> {
-  const socket = openSocket(address);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const late = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  socket.once("connect", resolve).once("error", reject);
+  const socket = openSocket(address, timeoutMs);
   try {
-    await promise;
+    await once(socket, "connect");
   } catch (cause) {
-    socket.destroy();
     throw new AppError("dependency_unreachable", `cannot connect to ${socketAddressText(address)}`, { cause });
-  } finally {
-    clearTimeout(late);
   }
-  socket.off("error", reject);
   return socket;
 }
 
