@@ -8,7 +8,6 @@
 // ready: from the start of the process until it serves, Node's own start included. CPU and peak memory are the process's (/proc). Goal: 5 s.
 // The workers are records in etcd that nobody can ask, so the log and the snapshot are all there is.
 import assert from "node:assert";
-import { join } from "node:path";
 import {
   type BlockHash,
   dialectOf,
@@ -23,7 +22,7 @@ import {
   routerEventFor,
 } from "@mm-router/protocol";
 import { type Child, freePort, startChild } from "@mm-router/runtime";
-import { projectRoot } from "@mm-router/testkit";
+import { commandLine } from "@mm-router/testkit";
 import { cpuMsOf, peakMibOf } from "./support/process-cost.ts";
 import { benchStack, until } from "./support/stack.ts";
 
@@ -85,7 +84,6 @@ interface Started {
 /** Resolves when it serves. */
 async function started(snapshotIntervalS: number): Promise<Started> {
   const port = await freePort();
-  const main = join(projectRoot, "packages/cli/src/main.ts");
   const place = ["--namespace", address.namespace, "--component", address.component, "--block-size", "32"];
   const environment = {
     ...stack.environment,
@@ -93,7 +91,7 @@ async function started(snapshotIntervalS: number): Promise<Started> {
     MMR_EVENT_STREAM_MB_MAX: "1024",
     MMR_INDEXER_READY_DEADLINE_SECS: "60",
   };
-  const args = [main, "indexer", ...place, "--http-host", "127.0.0.1", "--http-port", `${port}`];
+  const args = [commandLine, "indexer", ...place, "--http-host", "127.0.0.1", "--http-port", `${port}`];
   const child = startChild({ name: "mmr indexer", command: process.execPath, args, environment });
   const url = `http://127.0.0.1:${port}`;
   await until("the indexer to serve", async () => {

@@ -1,7 +1,7 @@
 // `npm run bench -- NAME`: runs bench/NAME.ts under Node 24; without a name lists what there is.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ensureInstalled, node, root, run } from "./bootstrap.mjs";
+import { bundle, ensureInstalled, node, root, run } from "./bootstrap.mjs";
 
 ensureInstalled();
 const names = readdirSync(join(root, "bench"))
@@ -12,4 +12,5 @@ if (!names.includes(name)) {
   console.error(`npm run bench -- NAME, one of: ${names.join(", ")}`);
   process.exit(2);
 }
+bundle(); // ./mmr would start the sources otherwise, once one was changed
 process.exit(run(node, [join(root, "bench", `${name}.ts`), ...rest]));

@@ -25,9 +25,11 @@ export function run(command, args, options = {}) {
   return child.status ?? 1;
 }
 
-/** Installs the workspace when node_modules is missing or older than the lock file. Exits on failure. */
+const isInstalled = () => existsSync(node) && read("node_modules/.pnpm/lock.yaml") === read("pnpm-lock.yaml");
+
+/** Installs the workspace when node_modules is missing or older than the lock file, and bundles what ./mmr starts. Exits on failure. */
 export function ensureInstalled({ quiet = false } = {}) {
-  if (existsSync(node) && read("node_modules/.pnpm/lock.yaml") === read("pnpm-lock.yaml")) return;
+  if (isInstalled()) return;
   console.error("mm-router: installing dependencies (once)…");
   const status = run("npx", ["-y", pnpm, "install", "--frozen-lockfile", ...(quiet ? ["--silent"] : [])], {
     stdio: quiet ? ["ignore", "ignore", "inherit"] : "inherit",
@@ -36,4 +38,10 @@ export function ensureInstalled({ quiet = false } = {}) {
     console.error("mm-router: the dependencies could not be installed. Check that the npm registry is reachable, then run this again.");
     process.exit(status);
   }
+  if (bundle() !== 0) console.error("mm-router: the bundle could not be made; ./mmr runs the sources, which takes longer to start.");
+}
+
+/** Puts the sources into dist/ (packages/cli/src/bundle.ts); returns the exit code. */
+export function bundle() {
+  return run(node, ["packages/cli/src/bundle.ts"]);
 }

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Cluster, cluster, projectRoot, publicModel } from "@mm-router/testkit";
+import { type Cluster, cluster, commandLine, publicModel } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 
@@ -23,7 +23,7 @@ await describeReal("mmr explain", real.infra, () => {
   async function explain(...flags: string[]): Promise<string> {
     const file = join(system.place.directory, "request.json");
     writeFileSync(file, request);
-    const command = [join(projectRoot, "packages/cli/src/main.ts"), "explain", file, "--namespace", system.place.namespace, ...flags];
+    const command = [commandLine, "explain", file, "--namespace", system.place.namespace, ...flags];
     const { natsUrl, etcdUrl, requestPlane } = system.place;
     const env = { ...process.env, NATS_SERVER: natsUrl, ETCD_ENDPOINTS: etcdUrl, DYN_REQUEST_PLANE: requestPlane };
     const { stdout } = await promisify(execFile)(process.execPath, command, { env });

@@ -1,8 +1,7 @@
 // `mmr watch` as an operator calls it, beside a running system.
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { promisify } from "node:util";
-import { addressesOf, type Cluster, cluster, projectRoot, publicModel } from "@mm-router/testkit";
+import { addressesOf, type Cluster, cluster, commandLine, publicModel } from "@mm-router/testkit";
 import { describeReal, real } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 
@@ -20,7 +19,7 @@ await describeReal("mmr watch", real.infra, () => {
   afterAll(() => system?.[Symbol.asyncDispose]());
 
   async function watch(...flags: string[]): Promise<string> {
-    const command = [join(projectRoot, "packages/cli/src/main.ts"), "watch", "--once", "--namespace", system.place.namespace, ...flags];
+    const command = [commandLine, "watch", "--once", "--namespace", system.place.namespace, ...flags];
     const { stdout } = await promisify(execFile)(process.execPath, command, { env: { ...process.env, ...addressesOf(system.place) } });
     return stdout;
   }

@@ -6,6 +6,7 @@ import {
   type EtcdServer,
   modelDir,
   type NatsServer,
+  commandLine,
   projectRoot,
   registeredInstances,
   type Release,
@@ -21,7 +22,6 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 
 const endpoint = "launched/trtllm/generate";
 const workersMs = 120_000; // two real workers load on two busy cores
-const commandLine = join(projectRoot, "packages/cli/src/main.ts");
 
 for (const release of ["1.0.2", "1.6.1"] as const satisfies readonly Release[]) {
   await describeRelease(`mmr launcher with Dynamo ${release}`, release, () => {

@@ -6,13 +6,12 @@ import { join } from "node:path";
 import { freePort, startChild } from "@mm-router/cli/infra";
 import { addressesOf, type HttpFrontend, type Place, type StartedProcess, startedProcess } from "./dynamo-process.ts";
 import { etcdEntries, registeredInstances } from "./etcd-view.ts";
-import { projectRoot } from "./project-root.ts";
+import { commandLine } from "./project-root.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** 1 s alone; two cells of the swap suite share 2 cores, and a busy machine has been seen to take ten times as long. */
 const readyTimeoutMs = 60_000;
 
-const commandLine = join(projectRoot, "packages/cli/src/main.ts");
 const simulatedWorker = join(import.meta.dirname, "simulated-worker", "main.ts");
 
 export interface OurProcess extends StartedProcess {

@@ -2,3 +2,6 @@
 import { join } from "node:path";
 
 export const projectRoot = join(import.meta.dirname, "../../..");
+
+/** What `./mmr` runs; made anew from the sources before the tests of a project that starts processes. */
+export const commandLine = join(projectRoot, "dist/main.mjs");
