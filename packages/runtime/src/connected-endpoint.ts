@@ -5,7 +5,7 @@ import type { Endpoint, ServedEndpoint, ServeOptions } from "./endpoint.ts";
 import { WatchedEndpointClient } from "./endpoint-client.ts";
 import type { RequestClient } from "./request-plane/request-client.ts";
 import type { RequestPlaneConfig } from "./request-plane/request-plane-config.ts";
-import type { RequestListener } from "./request-plane/request-transport.ts";
+import type { QuestionListener, RequestListener } from "./request-plane/request-transport.ts";
 import { ServedHandler } from "./request-plane/served-handler.ts";
 import type { ServedRequestMetrics } from "./request-plane/served-request-metrics.ts";
 import { RegisteredEndpoint, type RegisteredEndpointDeps } from "./served-endpoint.ts";
@@ -18,6 +18,7 @@ export interface EndpointParts {
   readonly discovery: Discovery;
   readonly client: RequestClient;
   readonly listener: RequestListener;
+  readonly questions: QuestionListener;
   readonly metricsOf: (address: EndpointAddress) => ServedRequestMetrics;
   readonly log: Logger;
   readonly tracer: Tracer;
@@ -26,7 +27,7 @@ export interface EndpointParts {
 }
 
 export function connectedEndpoint(address: EndpointAddress, parts: EndpointParts): Endpoint {
-  const { config, discovery, client, listener, metricsOf, log, tracer } = parts;
+  const { config, discovery, client, listener, questions, metricsOf, log, tracer } = parts;
   const register = async (
     options: ServeOptions,
     taking: Pick<RegisteredEndpointDeps, "listen" | "drainTaken">,
@@ -45,7 +46,7 @@ export function connectedEndpoint(address: EndpointAddress, parts: EndpointParts
       });
     },
     serveAnswers(answerer) {
-      return register({}, { listen: (instanceId) => listener.answer(address, instanceId, answerer), drainTaken: async () => {} });
+      return register({}, { listen: (instanceId) => questions.answer(address, instanceId, answerer), drainTaken: async () => {} });
     },
     client: () => new WatchedEndpointClient(address, { discovery, caller: client, setAsideMs: config.setAsideMs, log }),
   };

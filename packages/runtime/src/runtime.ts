@@ -63,11 +63,22 @@ export async function connectRuntime(config: RuntimeConfig, deps: RuntimeDeps): 
   const tcp = new TcpRequestClient(config.requestPlane);
   opened.defer(() => tcp.close());
   const client = new RequestClient(config.requestPlane, { responses, tcp, nats: natsClientOf(nats, config.requestPlane) });
-  const listener = await openListener(config, nats, log);
+  const tcpListener = new TcpRequestServer(config.requestPlane, log); // listens once something is served there
+  opened.defer(() => tcpListener.close());
+  const listener = config.requestPlane.plane === "tcp" ? tcpListener : await openNatsListener(config, nats, log);
   opened.defer(() => listener.close());
 
   const closers = opened.move();
-  const parts = { config: config.requestPlane, discovery, client, listener, metricsOf: servedRequestMetrics(deps.metrics), log, tracer };
+  const parts = {
+    config: config.requestPlane,
+    discovery,
+    client,
+    listener,
+    questions: tcpListener,
+    metricsOf: servedRequestMetrics(deps.metrics),
+    log,
+    tracer,
+  };
   let closed: Promise<void> | undefined;
   return {
     discovery,
@@ -84,8 +95,7 @@ function natsClientOf(nats: SharedNats, config: RequestPlaneConfig): NatsRequest
   return new NatsRequestClient(() => nats.connection(), config.ackTimeoutMs);
 }
 
-async function openListener(config: RuntimeConfig, nats: SharedNats, log: Logger): Promise<RequestListener> {
-  if (config.requestPlane.plane === "tcp") return new TcpRequestServer(config.requestPlane, log);
+async function openNatsListener(config: RuntimeConfig, nats: SharedNats, log: Logger): Promise<RequestListener> {
   await nats.connection(); // a process that serves over NATS tells at its start that there is none
   return new NatsRequestServer(() => nats.connection(), config.service.version, log);
 }

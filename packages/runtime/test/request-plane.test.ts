@@ -2,6 +2,7 @@
 import { AppError, encodeInstance, errorOf, type InstanceId, instanceKey } from "@mm-router/protocol";
 import { type Handler, isNotTaken, StreamAborted } from "@mm-router/runtime";
 import { getEventListeners } from "node:events";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { EtcdGateway } from "./etcd-gateway.ts";
@@ -19,6 +20,24 @@ afterAll(async () => {
 });
 
 const MiB = 1024 * 1024;
+
+/** Established connections of this process with a keep-alive timer (`/proc/net/tcp`, `tr` 02). */
+function probedSockets(): number {
+  const own = new Set(readdirSync("/proc/self/fd").map((fd) => socketOf(`/proc/self/fd/${fd}`)));
+  const rows = ["tcp", "tcp6"].flatMap((family) => readFileSync(`/proc/net/${family}`, "utf8").trim().split("\n").slice(1));
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, , , state, , timer, , , , inode]) => state === "01" && timer!.startsWith("02:") && own.has(inode)).length;
+}
+
+/** The inode of a socket's descriptor. */
+function socketOf(descriptor: string): string | undefined {
+  try {
+    return /^socket:\[(\d+)\]$/.exec(readlinkSync(descriptor))?.[1];
+  } catch {
+    return undefined; // closed meanwhile
+  }
+}
 
 /** Sends an item every 5 ms until the caller leaves; `left` resolves with the reason. */
 function endless(): { handler: Handler; left: Promise<unknown> } {
@@ -44,12 +63,13 @@ describe.each(["nats", "tcp"] as const)("request plane over %s", (plane) => {
     expect(await dataOf(stream)).toEqual([0, 1, 2].map((index) => ({ index, big: 18446744073709551615n, body })));
   });
 
-  it("answers a question in its acknowledgement, and passes over an instance that is gone", async () => {
+  it("answers a question in its acknowledgement, over TCP on either plane, and passes over an instance that is gone", async () => {
     await using runtime = await startRuntime({ nats, etcd }, { plane });
     const endpoint = runtime.endpoint(freshAddress());
     await endpoint.serveAnswers((question) => Buffer.concat([question, Buffer.from("!")]));
     const client = endpoint.client();
     await untilInstances(client, 1);
+    expect(client.instances.list()[0]?.transport.kind).toBe("tcp");
     const answers = await Promise.all(["a", "", "b".repeat(60_000)].map((text) => client.ask(Buffer.from(text))));
     expect(answers.map(String)).toEqual(["a!", "!", `${"b".repeat(60_000)}!`]);
 
@@ -261,6 +281,17 @@ describe.each(["nats", "tcp"] as const)("request plane over %s", (plane) => {
     go.resolve();
     expect(await dataOf(running)).toEqual(["first", "last"]);
     expect(await dataOf(next)).toEqual(["first", "last"]);
+  });
+
+  it("lets the system probe both ends of a stream that is silent", async () => {
+    await using runtime = await startRuntime({ nats, etcd }, { plane });
+    const { handler } = endless();
+    const { client } = await serveAndFollow(runtime, handler);
+    const before = probedSockets();
+    for await (const _bodies of await client.random(callOf({}))) {
+      await vi.waitFor(() => expect(probedSockets() - before).toBeGreaterThanOrEqual(2));
+      break;
+    }
   });
 
   it("leaves nothing at a signal that many calls share", async () => {

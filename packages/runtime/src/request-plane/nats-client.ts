@@ -28,22 +28,12 @@ export class NatsRequestClient implements RequestSender<NatsTransport> {
     this.#ackTimeoutMs = ackTimeoutMs;
   }
 
-  async send(instance: NatsInstance, envelope: Buffer, headers: Headers): Promise<void> {
-    const ack = await this.#request(instance, envelope, headers);
-    if (ack.length > 0) throw notTaken("worker_lost", "the instance refused the request", instance);
-  }
-
-  async ask(instance: NatsInstance, question: Buffer): Promise<Buffer> {
-    const answer = await this.#request(instance, question, {});
-    return Buffer.from(answer.buffer, answer.byteOffset, answer.length);
-  }
-
-  async #request({ instanceId, transport }: NatsInstance, payload: Buffer, headers: Headers): Promise<Uint8Array> {
+  async send({ instanceId, transport }: NatsInstance, envelope: Buffer, headers: Headers): Promise<void> {
     const connection = await this.#connect();
-    checkSize(payload.length + headersLength(headers), connection.info?.max_payload);
-    const reply = await this.#inboxOf(connection).request(transport.subject, payload, this.#ackTimeoutMs, natsHeaders(headers));
-    if (typeof reply === "string") throw await this.#refusal(reply, instanceId, connection);
-    return reply;
+    checkSize(envelope.length + headersLength(headers), connection.info?.max_payload);
+    const ack = await this.#inboxOf(connection).request(transport.subject, envelope, this.#ackTimeoutMs, natsHeaders(headers));
+    if (typeof ack === "string") throw await this.#refusal(ack, instanceId, connection);
+    if (ack.length > 0) throw notTaken("worker_lost", "the instance refused the request", { instanceId });
   }
 
   #inboxOf(connection: NatsConnection): NatsInbox {

@@ -6,7 +6,7 @@ import { type EndpointAddress, type InstanceId, natsSubjectOf } from "@mm-router
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "../service/index.ts";
 import { NatsService, QUEUE_GROUP } from "./nats-service.ts";
-import type { Answerer, Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
+import type { Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
 
 export class NatsRequestServer implements RequestListener {
   readonly #connect: () => Promise<NatsConnection>;
@@ -26,10 +26,6 @@ export class NatsRequestServer implements RequestListener {
       message.respond();
       take(bufferOf(message.data), headersOf(message));
     });
-  }
-
-  answer(address: EndpointAddress, instanceId: InstanceId, answerer: Answerer): Promise<Listening> {
-    return this.#serve(address, instanceId, (message) => void message.respond(answerer(bufferOf(message.data))));
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,7 @@
 // Bodies are always JSON and no payload_codec is written: every release takes that, while a worker ≤ 1.2 given msgpack stays
 // silent for ever.
 import { AppError, encodeRequestEnvelope, type Instance, toAppError } from "@mm-router/protocol";
-import type { Call, ResponseStream } from "./call.ts";
+import { type Call, notTaken, type ResponseStream } from "./call.ts";
 import type { NatsRequestClient } from "./nats-client.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
 import type { Headers } from "./request-transport.ts";
@@ -60,8 +60,8 @@ export class RequestClient {
    *
    * @throws AppError recognised by `isNotTaken` when another instance may be asked
    */
-  ask({ instanceId, transport }: Instance, question: Buffer): Promise<Buffer> {
-    if (transport.kind === "nats") return this.#deps.nats.ask({ instanceId, transport }, question);
+  async ask({ instanceId, transport }: Instance, question: Buffer): Promise<Buffer> {
+    if (transport.kind !== "tcp") throw notTaken("worker_lost", "questions are taken over TCP alone", { instanceId });
     return this.#deps.tcp.ask({ instanceId, transport }, question);
   }
 

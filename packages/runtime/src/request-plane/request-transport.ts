@@ -13,13 +13,6 @@ export interface RequestSender<T extends Transport = Transport> {
    *   `body_too_large` when the transport cannot carry it, `dependency_unreachable` when the server between is away
    */
   send(instance: { readonly instanceId: InstanceId; readonly transport: T }, envelope: Buffer, headers: Headers): Promise<void>;
-  /**
-   * Asks an instance that answers in its acknowledgement.
-   *
-   * @returns the answer; another one's memory, to be read at once
-   * @throws AppError as `send`
-   */
-  ask(instance: { readonly instanceId: InstanceId; readonly transport: T }, question: Buffer): Promise<Buffer>;
 }
 
 /** Takes one request envelope; never throws, never rejects. The ack has been sent. */
@@ -28,7 +21,8 @@ export type RequestTaker = (envelope: Buffer, headers: Headers) => void;
 /**
  * Answers one question at once, within 64 KiB; never throws.
  *
- * Ours alone: Dynamo answers every request on a stream. Saves a connection where question and answer are small.
+ * Ours alone: Dynamo answers every request on a stream. Saves a connection where question and answer are small, and goes over TCP
+ * whatever plane the requests take: without the NATS server between, two processes less wake up for each question.
  */
 export type Answerer = (question: Buffer) => Buffer;
 
@@ -36,9 +30,13 @@ export type Answerer = (question: Buffer) => Buffer;
 export interface RequestListener {
   /** Requests for `address` under this id go to `take` from the moment this resolves. */
   listen(address: EndpointAddress, instanceId: InstanceId, take: RequestTaker): Promise<Listening>;
-  /** As `listen`, for questions that are answered in their acknowledgement. */
-  answer(address: EndpointAddress, instanceId: InstanceId, answerer: Answerer): Promise<Listening>;
   close(): Promise<void>;
+}
+
+/** Takes questions that are answered in their acknowledgement. */
+export interface QuestionListener {
+  /** Questions to `address` under this id go to `answerer` from the moment this resolves. */
+  answer(address: EndpointAddress, instanceId: InstanceId, answerer: Answerer): Promise<Listening>;
 }
 
 export interface Listening {

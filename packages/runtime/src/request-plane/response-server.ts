@@ -14,7 +14,7 @@ import { ReceivedStream } from "./received-stream.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
 import { ownHost, socketAddressText } from "./socket-address.ts";
 import type { StreamState } from "./stream-state.ts";
-import { prepareSocket } from "./tcp-socket.ts";
+import { socketOptions } from "./tcp-socket.ts";
 
 export interface ExpectedStream {
   readonly subject: string;
@@ -34,7 +34,7 @@ export class ResponseServer {
   /** @throws AppError `configuration` when the port cannot be listened on */
   static async listen(config: RequestPlaneConfig, log: Logger): Promise<ResponseServer> {
     const host = ownHost(config.host);
-    const server = createServer();
+    const server = createServer(socketOptions);
     server.listen({ host, port: config.responsePort });
     await once(server, "listening").catch((error: unknown) => {
       throw new AppError("configuration", `cannot listen for response streams on ${host}:${config.responsePort}`, { cause: error });
@@ -92,7 +92,6 @@ export class ResponseServer {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    prepareSocket(socket);
     const decoder = new TwoPartDecoder(this.#config);
     let stream: ReceivedStream | undefined;
     let cause: unknown;

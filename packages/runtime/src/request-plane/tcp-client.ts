@@ -39,6 +39,12 @@ export class TcpRequestClient implements RequestSender<TcpTransport> {
     throw notTaken(text === OVERLOAD_ACK ? "overloaded" : "worker_lost", `the instance refused the request: ${text}`, { instanceId });
   }
 
+  /**
+   * Asks an instance that answers in its acknowledgement.
+   *
+   * @returns the answer; another one's memory, to be read at once
+   * @throws AppError as `send`
+   */
   ask(instance: TcpInstance, question: Buffer): Promise<Buffer> {
     return this.#request(instance, question, {});
   }

@@ -18,21 +18,21 @@ import {
 } from "@mm-router/protocol";
 import type { Logger } from "../service/index.ts";
 import type { RequestPlaneConfig } from "./request-plane-config.ts";
-import type { Answerer, Headers, Listening, RequestListener, RequestTaker } from "./request-transport.ts";
+import type { Answerer, Headers, Listening, QuestionListener, RequestListener, RequestTaker } from "./request-transport.ts";
 import { refuseRequest } from "./served-handler.ts";
 import { ownHost, type SocketAddress } from "./socket-address.ts";
-import { prepareSocket } from "./tcp-socket.ts";
+import { socketOptions } from "./tcp-socket.ts";
 
 const emptyAck = encodeAck();
 
 type Served = { readonly take: RequestTaker } | { readonly answer: Answerer };
 
-export class TcpRequestServer implements RequestListener {
+export class TcpRequestServer implements RequestListener, QuestionListener {
   readonly #config: RequestPlaneConfig;
   readonly #log: Logger;
   readonly #served = new Map<string, Served>();
   readonly #sockets = new Set<Socket>();
-  readonly #server: Server = createServer((socket) => this.#accept(socket));
+  readonly #server: Server = createServer(socketOptions, (socket) => this.#accept(socket));
   #address: Promise<SocketAddress> | undefined;
 
   constructor(config: RequestPlaneConfig, log: Logger) {
@@ -82,7 +82,6 @@ export class TcpRequestServer implements RequestListener {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    prepareSocket(socket);
     const decoder = new TcpRequestDecoder(this.#config);
     socket.on("data", (chunk) => {
       try {

@@ -4,19 +4,15 @@ import { connect, type Socket } from "node:net";
 import { AppError } from "@mm-router/protocol";
 import { type SocketAddress, socketAddressText } from "./socket-address.ts";
 
-/** A host that vanished without a FIN is noticed after this silence plus the system's probes (10, one a second). */
-const KEEP_ALIVE_MS = 5_000;
-
-/** Small frames must not wait for each other, and a dead peer must be noticed. */
-export function prepareSocket(socket: Socket): void {
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
-}
+/**
+ * Small frames must not wait for each other, and a host that vanished without a FIN must be noticed: after 5 s of silence and the
+ * system's probes (10, one a second).
+ */
+export const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 5_000 };
 
 /** A socket that begins to connect; it breaks when that takes longer than the deadline. */
 export function openSocket({ host, port }: SocketAddress, timeoutMs: number): Socket {
-  const socket = connect({ host, port });
-  prepareSocket(socket);
+  const socket = connect({ host, port, ...socketOptions });
   const late = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   const inTime = () => clearTimeout(late);
   return socket.once("connect", inTime).once("close", inTime);

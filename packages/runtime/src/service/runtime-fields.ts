@@ -60,7 +60,10 @@ export const runtimeFields = {
     env: "DYN_TCP_RPC_HOST",
     help: "IP address under which others reach this process (default: the first that is not loopback, else 127.0.0.1)",
   }),
-  tcpPort: field(port.default(0), { env: "DYN_TCP_RPC_PORT", help: "port of the TCP request plane (0: any free one)" }),
+  tcpPort: field(port.default(0), {
+    env: "DYN_TCP_RPC_PORT",
+    help: "port of the TCP request plane, and of the indexer's for mm-router's questions on either plane (0: any free one)",
+  }),
   responsePort: field(port.default(0), {
     env: "DYN_TCP_RESPONSE_STREAM_PORT",
     help: "port to which workers dial back with their answer (0: any free one)",
