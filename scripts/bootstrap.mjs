@@ -25,11 +25,9 @@ export function run(command, args, options = {}) {
   return child.status ?? 1;
 }
 
-const isInstalled = () => existsSync(node) && read("node_modules/.pnpm/lock.yaml") === read("pnpm-lock.yaml");
-
 /** Installs the workspace when node_modules is missing or older than the lock file, and bundles what ./mmr starts. Exits on failure. */
 export function ensureInstalled({ quiet = false } = {}) {
-  if (isInstalled()) return;
+  if (existsSync(node) && read("node_modules/.pnpm/lock.yaml") === read("pnpm-lock.yaml")) return;
   console.error("mm-router: installing dependencies (once)…");
   const status = run("npx", ["-y", pnpm, "install", "--frozen-lockfile", ...(quiet ? ["--silent"] : [])], {
     stdio: quiet ? ["ignore", "ignore", "inherit"] : "inherit",

@@ -14,9 +14,6 @@ import { type Plugin, rolldown } from "rolldown";
 const root = join(import.meta.dirname, "..", "..", "..");
 const folder = join(root, "dist");
 
-/** What the shell and the tests start. */
-export const bundledMain = join(folder, "main.mjs");
-
 /** Packages around a compiled library, and undici, which does not download from a bundle. */
 const unbundled = /^(sharp|zeromq|undici|@napi-rs\/blake-hash|@node-rs\/xxhash|rolldown)$/;
 
@@ -30,9 +27,10 @@ export async function bundle(): Promise<void> {
     plugins: [leftOut, atHome, plainHttp],
     logLevel: "warn",
   });
-  const { output } = await build.write({ dir: folder, format: "esm", entryFileNames: "main.new.mjs", chunkFileNames: "[name]-[hash].mjs" });
+  const names = { entryFileNames: "main.new.mjs", chunkFileNames: "[name]-[hash].mjs" };
+  const { output } = await build.write({ dir: folder, format: "esm", ...names, banner: "const bundleFolder = import.meta.dirname;" });
   await build.close();
-  await rename(join(folder, "main.new.mjs"), bundledMain);
+  await rename(join(folder, "main.new.mjs"), join(folder, "main.mjs"));
   await removeOld(new Set(["main.mjs", ...output.map(({ fileName }) => fileName)]));
 }
 
@@ -47,14 +45,15 @@ const leftOut: Plugin = {
   },
 };
 
-/** Lets a module go on naming its neighbours' files: the folder of its source, not of the bundle. */
+/** Lets a module go on naming its neighbours' files: from the folder of its source, not the bundle's. A moved checkout still finds them. */
 const atHome: Plugin = {
   name: "modules know their own place",
   transform(code, id) {
-    if (id.includes("node_modules")) return /\b__dirname\b/.test(code) ? `const __dirname = ${JSON.stringify(dirname(id))};${code}` : null;
+    if (id.includes("node_modules"))
+      return /\b__dirname\b/.test(code) ? `const __dirname = bundleFolder + "/${fromBundle(dirname(id))}";${code}` : null;
     if (!code.includes("import.meta.")) return null;
     return code
-      .replaceAll("import.meta.dirname", `(import.meta.dirname + "/${fromBundle(dirname(id))}")`)
+      .replaceAll("import.meta.dirname", `(bundleFolder + "/${fromBundle(dirname(id))}")`)
       .replaceAll("import.meta.url", `new URL("${fromBundle(id)}", import.meta.url).href`);
   },
 };

@@ -18,6 +18,7 @@ describe("./mmr", () => {
       files: { [source]: 1, [bundle]: 2, "packages/cli/test/infra.test.ts": 3 },
       runs: bundle,
     },
+    { what: "the sources when the packages are others", files: { [source]: 1, [bundle]: 2, "pnpm-lock.yaml": 3 }, runs: source },
     { what: "the sources where there is no bundle", files: { [source]: 1 }, runs: source },
   ])("runs $what", ({ files, runs }) => {
     using checkout = mkdtempDisposableSync(join(tmpdir(), "mmr-"));
@@ -28,7 +29,7 @@ describe("./mmr", () => {
       if (age !== undefined) for (const at of [full, dirname(full)]) utimesSync(at, age, age);
       return full;
     };
-    for (const lock of ["pnpm-lock.yaml", "node_modules/.pnpm/lock.yaml"]) write(lock, "");
+    for (const lock of ["pnpm-lock.yaml", "node_modules/.pnpm/lock.yaml"]) write(lock, "", 1);
     chmodSync(write("node_modules/.bin/node", '#!/bin/sh\necho "$@"\n'), 0o755);
     mkdirSync(join(checkout.path, "services/frontend/src"), { recursive: true });
     utimesSync(join(checkout.path, "services/frontend/src"), 1, 1);
