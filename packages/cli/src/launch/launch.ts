@@ -121,6 +121,7 @@ async function startStack({ settings, environment, unwinder, signal }: Stack): P
     engine,
     natsUrl: infra.natsUrl,
     etcdUrl: infra.etcdUrl,
+    namespace: settings.namespace,
     logDirectory,
   };
   writeState(root, state);
@@ -197,10 +198,17 @@ function announce(state: LaunchState, firstAnswer: string): void {
       `text:\n  ${curl.text}`,
       `image (the second time it goes to the worker that has it):\n  ${curl.image}`,
       "",
-      `logs: ${state.logDirectory}     checks: ./mmr doctor     Ctrl-C or ./launch.sh down stops everything`,
+      `checks, and what runs:\n  export ${lookAt(state)}; ./mmr doctor; ./mmr watch`,
+      "",
+      `logs: ${state.logDirectory}     Ctrl-C or ./launch.sh down stops everything`,
       "",
     ].join("\n"),
   );
+}
+
+/** Where the stack's own NATS and etcd are: mostly not at the usual ports. */
+function lookAt({ natsUrl, etcdUrl, namespace }: LaunchState): string {
+  return `NATS_SERVER=${natsUrl} ETCD_ENDPOINTS=${etcdUrl} DYN_NAMESPACE=${namespace}`;
 }
 
 async function untilEnd(children: readonly Child[], signal: AbortSignal): Promise<void> {

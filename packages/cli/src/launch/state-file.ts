@@ -11,6 +11,7 @@ export interface LaunchState {
   readonly engine: string;
   readonly natsUrl: string;
   readonly etcdUrl: string;
+  readonly namespace: string;
   readonly logDirectory: string;
 }
 
