@@ -27,10 +27,11 @@ export async function bundle(): Promise<void> {
     plugins: [leftOut, atHome, plainHttp],
     logLevel: "warn",
   });
-  const names = { entryFileNames: "main.new.mjs", chunkFileNames: "[name]-[hash].mjs" };
+  const fresh = `main.${process.pid}.mjs`; // tests of two runs may bundle at once
+  const names = { entryFileNames: fresh, chunkFileNames: "[name]-[hash].mjs" };
   const { output } = await build.write({ dir: folder, format: "esm", ...names, banner: "const bundleFolder = import.meta.dirname;" });
   await build.close();
-  await rename(join(folder, "main.new.mjs"), join(folder, "main.mjs"));
+  await rename(join(folder, fresh), join(folder, "main.mjs"));
   await removeOld(new Set(["main.mjs", ...output.map(({ fileName }) => fileName)]));
 }
 

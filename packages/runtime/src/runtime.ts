@@ -65,8 +65,8 @@ export async function connectRuntime(config: RuntimeConfig, deps: RuntimeDeps): 
   const client = new RequestClient(config.requestPlane, { responses, tcp, nats: natsClientOf(nats, config.requestPlane) });
   const tcpListener = new TcpRequestServer(config.requestPlane, log); // listens once something is served there
   opened.defer(() => tcpListener.close());
-  const listener = config.requestPlane.plane === "tcp" ? tcpListener : await openNatsListener(config, nats, log);
-  opened.defer(() => listener.close());
+  const listener: RequestListener =
+    config.requestPlane.plane === "tcp" ? tcpListener : opened.adopt(await openNatsListener(config, nats, log), (open) => open.close());
 
   const closers = opened.move();
   const parts = {

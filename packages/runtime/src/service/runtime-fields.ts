@@ -62,7 +62,7 @@ export const runtimeFields = {
   }),
   tcpPort: field(port.default(0), {
     env: "DYN_TCP_RPC_PORT",
-    help: "port of the TCP request plane, and of the indexer's for mm-router's questions on either plane (0: any free one)",
+    help: "port of the TCP request plane; the indexer takes mm-router's questions there on either plane (0: any free one)",
   }),
   responsePort: field(port.default(0), {
     env: "DYN_TCP_RESPONSE_STREAM_PORT",
