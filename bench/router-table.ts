@@ -8,7 +8,7 @@
 //                                                           --downstream-component --block-size; addresses as Dynamo's variables.
 //                                                           Ours is then compared with its figures of the same run
 //
-// CPU is the router process's own (/proc), for ours with the indexer's, since upstream's keeps its index itself. Pictures are JPEG,
+// CPU is the router process's own (/proc); both keep their index themselves. Pictures are JPEG,
 // quality 85, by HTTP from this process; cold: a URL and a file that nobody has seen; warm: one URL. Requests are those of the release's
 // frontend (golden peer/*): from 1.4 on it names pictures by their URL, so that a router has only to know their size. Without --other
 // upstream's figures come from another day on the same kind of machine (peer-figures.ts): where the worker alone takes fewer requests/s
@@ -80,9 +80,7 @@ async function table(release: PeerRelease): Promise<{ loads: Row[]; processes: R
   const runtime = await stack.connect();
   const clientOf = (name: string): EndpointClient => runtime.endpoint({ namespace, component: name, endpoint: "generate" }).client();
   const direct: Way = { client: clientOf(component) };
-  const indexer = stack.mmr("indexer", "--namespace", namespace, "--component", component, "--block-size", "32", "--http-port", "0");
-  const indexers = runtime.endpoint({ namespace, component, endpoint: "kv_indexer_query" }).client();
-  await until("worker and indexer", () => [direct.client, indexers].every(({ instances }) => instances.list().length === 1));
+  await until("the worker", () => direct.client.instances.list().length === 1);
   const started = async (name: string, start: (flags: readonly string[]) => Child): Promise<Way> => {
     const client = clientOf(name);
     await client.ready();
@@ -93,7 +91,7 @@ async function table(release: PeerRelease): Promise<{ loads: Row[]; processes: R
     return { client, pid: pid!, readyMs: performance.now() - from };
   };
   const ours = await started("ours", (flags) => stack.mmr("mm-router", ...flags));
-  const routers: Way[] = [{ ...ours, indexPid: indexer.pid! }];
+  const routers: Way[] = [ours];
   if (other !== undefined) routers.push(await started("other", (flags) => otherRouter(stack, other, flags)));
   const ways = [direct, ...routers];
   const bodies = bodyMakers(release);
@@ -153,8 +151,8 @@ async function measureRound(way: Way, result: Measured, each: PeerLoad, body: ()
   result.cpuMs += cpuMsOfWay(way) - cpuBefore;
 }
 
-function cpuMsOfWay({ pid, indexPid }: Way): number {
-  return (pid === undefined ? 0 : cpuMsOf(pid)) + (indexPid === undefined ? 0 : cpuMsOf(indexPid));
+function cpuMsOfWay({ pid }: Way): number {
+  return pid === undefined ? 0 : cpuMsOf(pid);
 }
 
 function rowOf({ name, bars }: PeerLoad, ours: Required<PeerFigure>, peer: PeerFigure): Row {

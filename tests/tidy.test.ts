@@ -31,10 +31,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "packages/protocol": [],
   "packages/kv": ["protocol"],
   "packages/runtime": ["protocol"],
+  "packages/kv-indexer": ["protocol", "kv", "runtime"],
   "packages/cli": ["protocol", "kv", "runtime", "frontend", "mm-router", "indexer", "trtllm-launcher"],
   "services/frontend": ["protocol", "kv", "runtime"],
-  "services/mm-router": ["protocol", "kv", "runtime"],
-  "services/indexer": ["protocol", "kv", "runtime"],
+  "services/mm-router": ["protocol", "kv", "kv-indexer", "runtime"],
+  "services/indexer": ["protocol", "kv", "kv-indexer", "runtime"],
   "services/trtllm-launcher": ["protocol", "runtime"],
 };
 
@@ -104,7 +105,7 @@ describe("banned", () => {
 
   it("no JSON.parse where wire data is read: it damages 64-bit integers", () => {
     const wire = shipped.filter((path) =>
-      /^(packages\/(protocol|runtime\/src\/(discovery|request-plane|event-plane))|services\/(mm-router|indexer))\//.test(path),
+      /^(packages\/(protocol|kv-indexer|runtime\/src\/(discovery|request-plane|event-plane))|services\/(mm-router|indexer))\//.test(path),
     );
     expect(findings(/\bJSON\.parse\(/, wire)).toEqual([]);
   });

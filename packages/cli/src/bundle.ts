@@ -26,6 +26,8 @@ export async function bundle(): Promise<void> {
     platform: "node",
     plugins: [leftOut, atHome, plainHttp],
     logLevel: "warn",
+    // rolldown would leave such an import to be found, or not, by whoever starts the bundle
+    onLog: (level, log, handle) => handle(log.code === "UNRESOLVED_IMPORT" ? "error" : level, log),
   });
   const fresh = `main.${process.pid}.mjs`; // tests of two runs may bundle at once
   const names = { entryFileNames: fresh, chunkFileNames: "[name]-[hash].mjs" };

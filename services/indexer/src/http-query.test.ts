@@ -5,7 +5,7 @@ import { createMetrics } from "@mm-router/runtime";
 import { golden } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { httpApp } from "./http.ts";
-import type { RankStatus } from "./ingest.ts";
+import type { RankStatus } from "@mm-router/kv-indexer";
 
 interface Recorded {
   readonly path: string;

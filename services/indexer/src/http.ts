@@ -17,7 +17,7 @@ import { AppError, eventWireOf, type InstanceId, stringifyJson } from "@mm-route
 import type { Metrics } from "@mm-router/runtime";
 import { Hono, type HonoRequest } from "hono";
 import { queryHashes, type QueryReply, queryTokens } from "./http-query.ts";
-import type { RankStatus } from "./ingest.ts";
+import type { RankStatus } from "@mm-router/kv-indexer";
 import { rankRows, type StalenessDeps } from "./staleness.ts";
 
 export interface HttpDeps extends StalenessDeps {

@@ -4,7 +4,6 @@
 // Routers ask over the request plane, JSON or MessagePack, and are answered in kind with one data frame; whoever asks a list of queries
 // gets one frame for each, in order, all of the same moment (packages/protocol indexer/query.ts).
 // G1  A query that upstream's index acknowledges and never answers (no model name, wrong types) gets an error from ours.
-import type { KvIndex, OverlapScores } from "@mm-router/kv";
 import {
   ACK_BYTES_MAX,
   decodeIndexerQueries,
@@ -13,16 +12,13 @@ import {
   encodeLookupAnswer,
   type IndexerAnswer,
   type IndexerQuery,
-  type InstanceId,
   toAppError,
 } from "@mm-router/protocol";
+import type { IndexerMetrics, KvIndexer } from "@mm-router/kv-indexer";
 import type { Answerer, Clock, Handler } from "@mm-router/runtime";
-import type { IndexerMetrics } from "./metrics.ts";
 
 export interface QueryDeps {
-  readonly index: Pick<KvIndex, "findMatches">;
-  /** The workers that serve a model; undefined when nobody does. */
-  readonly workersOf: (model: string) => ReadonlySet<InstanceId> | undefined;
+  readonly index: Pick<KvIndexer, "findMatches">;
   readonly metrics: IndexerMetrics;
   readonly clock: Clock;
 }
@@ -73,15 +69,10 @@ function repliesTo(decode: () => readonly IndexerQuery[], deps: QueryDeps): Repl
   return queries.map((query) => replyTo(query, deps));
 }
 
-function replyTo({ modelName, blockHashes }: IndexerQuery, { index, workersOf }: QueryDeps): Reply {
-  const workers = workersOf(modelName);
-  if (workers === undefined) {
+function replyTo({ modelName, blockHashes }: IndexerQuery, { index }: QueryDeps): Reply {
+  const scores = index.findMatches(modelName, blockHashes);
+  if (scores === undefined) {
     return { answer: { kind: "error", message: `served indexer model ${modelName} is not registered` }, outcome: "unknown_model" };
   }
-  return { answer: { kind: "scores", scores: scoresAmong(workers, index.findMatches(blockHashes)) }, outcome: "scores" };
-}
-
-/** A worker of another model may hold the same tokens: its blocks are of no use. */
-function scoresAmong(workers: ReadonlySet<InstanceId>, scores: OverlapScores): OverlapScores {
-  return scores.filter(({ worker }) => workers.has(worker.workerId));
+  return { answer: { kind: "scores", scores }, outcome: "scores" };
 }

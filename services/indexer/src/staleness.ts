@@ -2,7 +2,7 @@
 //
 //   log lag          stored messages that are not in the index yet, as of the last look at the stream (2 s)
 //   silent seconds   since the last event of a rank; an idle worker is silent, too
-import type { RankStatus } from "./ingest.ts";
+import type { RankStatus } from "@mm-router/kv-indexer";
 import type { WorkerStatus } from "./http.ts";
 
 export interface StalenessDeps {

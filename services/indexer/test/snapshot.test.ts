@@ -3,7 +3,7 @@ import { captureStreamName, SnapshotStore } from "@mm-router/runtime";
 import { type EndpointAddress, kvStreamName } from "@mm-router/protocol";
 import { type EtcdServer, type NatsServer, startEtcd, startNats } from "@mm-router/testkit/infra";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodeSnapshot, encodeSnapshotFrame } from "../src/snapshot/snapshot-form.ts";
+import { decodeSnapshot, encodeSnapshotFrame } from "@mm-router/kv-indexer";
 import { connect, freshAddress, ScriptedWorker, type Servers, type WorkerOptions } from "./scripted-worker.ts";
 import { expectSame, path, startTestIndexer, story, type TestIndexer } from "./test-indexer.ts";
 

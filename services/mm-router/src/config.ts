@@ -1,6 +1,7 @@
 // Settings of mm-router. Flags and defaults are those of upstream's `python -m examples.backends.trtllm.mm_router_worker`;
 // what it has no flag for has upstream's router names (DYN_ROUTER_…), the worker's names (DYN_MM_…) or ours (MMR_…).
 import type { KvRouterConfig } from "@mm-router/kv";
+import { kvIndexerFields } from "@mm-router/kv-indexer";
 import type { EndpointAddress } from "@mm-router/protocol";
 import { type ConfigOf, decimal, field, integer, modelFields, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
@@ -15,6 +16,7 @@ export const routerFields = {
   ...runtimeFields,
   ...modelFields,
   ...imageFields,
+  ...kvIndexerFields,
 
   model: field(z.string().default("Qwen/Qwen2-VL-2B-Instruct"), {
     flag: "model",
@@ -160,6 +162,11 @@ export const routerFields = {
     env: "MMR_DECISIONS_KEPT",
     unit: "requests",
     help: "how many of the last routing decisions are remembered for who asks by request id; no prompt, URL or answer is (0: none)",
+  }),
+  index: field(z.enum(["auto", "served", "own"]).default("auto"), {
+    flag: "index",
+    env: "MMR_INDEX",
+    help: "who knows what workers hold: an index that is served, one in this process, or (auto) this process unless one is served at its start",
   }),
   indexDeadlineMs: field(integer(1).default(100), {
     flag: "index-deadline-ms",

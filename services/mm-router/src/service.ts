@@ -1,8 +1,9 @@
 // Wires mm-router: what it opens, in which order, and how it leaves.
 //
-//   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ instance record ─▶ card ─▶ explain
+//   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ explain ─▶ instance record ─▶ card
 //   leaving: records, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
 import { setTimeout as sleep } from "node:timers/promises";
+import { KvIndexer } from "@mm-router/kv-indexer";
 import { cardKey, decisionsEndpoint, encodeCardEntry } from "@mm-router/protocol";
 import {
   connectRuntime,
@@ -19,6 +20,7 @@ import {
   type ServiceDeps,
   systemClock,
   IndexerClient,
+  withDeadline,
 } from "@mm-router/runtime";
 import { compileSooner } from "./compile-sooner.ts";
 import { routerCard } from "./card.ts";
@@ -34,6 +36,7 @@ import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
 import { KvRouter } from "./routing/kv-router.ts";
 import { OverlapSource } from "./routing/overlap-source.ts";
+import { OwnIndex } from "./routing/own-index.ts";
 import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";
 import { SeenBlocks } from "./routing/seen-blocks.ts";
 import { Sentinel } from "./routing/sentinel.ts";
@@ -61,7 +64,8 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
   const load = await keepLoad(config, { runtime, downstream, opened, deps });
-  const handlers = routingHandlers({ config, deps, model, runtime, downstream, load, metrics, opened });
+  const index = await openIndex(config, { runtime, downstream, opened, deps });
+  const handlers = routingHandlers({ config, deps, model, runtime, downstream, load, index, metrics, opened });
   const leave = await appear(runtime, handlers, { config, deps, model, downstream });
   compileSooner();
   deps.log.info("serving", { ...ownAddress(config), model: model.name, downstream: downstream.address.component });
@@ -124,6 +128,45 @@ function sentinelOf({
   return sentinel;
 }
 
+type IndexParts = Pick<RoutingParts, "runtime" | "downstream" | "opened" | "deps">;
+
+/** Where `use_kv_events` is off, nobody is asked. */
+async function openIndex(config: Config, parts: IndexParts): Promise<Pick<IndexerClient, "query">> {
+  const { downstream, deps } = parts;
+  const { query, lookup } = downstream.index;
+  const isServed = [query, lookup].some(({ instances }) => instances.list().length > 0);
+  const mayKeepOwn = config.useKvEvents && (config.index === "own" || (config.index === "auto" && !isServed));
+  if (mayKeepOwn && (config.index === "own" || (await isNatsThere(parts)))) return await openOwnIndex(config, parts);
+  return new IndexerClient(downstream.index, {
+    deadlineMs: config.indexDeadlineMs,
+    failuresMax: config.indexFailuresMax,
+    restMs: config.indexRestMs,
+    clock: systemClock,
+    log: deps.log,
+    tracer: deps.tracer,
+  });
+}
+
+async function openOwnIndex(config: Config, { runtime, downstream, opened, deps }: IndexParts): Promise<OwnIndex> {
+  const { namespace, component } = downstream.address;
+  const kvIndexer = opened.use(await KvIndexer.open({ ...config, where: { namespace, component } }, { ...deps, runtime }));
+  deps.log.info("keeping an index of its own", { wanted: config.index, ...kvIndexer.index.size });
+  return new OwnIndex(kvIndexer, systemClock);
+}
+
+/** Workers ≥ 1.4 can do without, and so can a router of theirs that nobody told to keep an index. */
+async function isNatsThere({ runtime, deps }: IndexParts): Promise<boolean> {
+  try {
+    await withDeadline(runtime.nats(), natsDeadlineMs, "connecting to NATS");
+    return true;
+  } catch (error) {
+    deps.log.warn("no NATS, so no index in this process: requests are routed by load until one is served", { error });
+    return false;
+  }
+}
+
+const natsDeadlineMs = 2_000;
+
 interface RoutingParts {
   readonly config: Config;
   readonly deps: RouterDeps;
@@ -131,6 +174,7 @@ interface RoutingParts {
   readonly runtime: Runtime;
   readonly downstream: Downstream;
   readonly load: Load;
+  readonly index: Pick<IndexerClient, "query">;
   readonly metrics: RouterMetrics;
   readonly opened: AsyncDisposableStack;
 }
@@ -141,7 +185,7 @@ interface Handlers {
   readonly decisions: Handler;
 }
 
-function routingHandlers({ config, deps, model, runtime, downstream, load, metrics, opened }: RoutingParts): Handlers {
+function routingHandlers({ config, deps, model, runtime, downstream, load, index, metrics, opened }: RoutingParts): Handlers {
   const { log, environment } = deps;
   const sharing = sharedImageLimitsOf(config, config.namespace);
   const clock = systemClock;
@@ -152,14 +196,6 @@ function routingHandlers({ config, deps, model, runtime, downstream, load, metri
     shared: sharing && new NatsSharedCache(() => runtime.nats(), sharing, log),
   });
   opened.defer(() => analyser.close());
-  const index = new IndexerClient(downstream.index, {
-    deadlineMs: config.indexDeadlineMs,
-    failuresMax: config.indexFailuresMax,
-    restMs: config.indexRestMs,
-    clock,
-    log,
-    tracer: deps.tracer,
-  });
   const parts = {
     workers: downstream.directory,
     overlaps: new OverlapSource(overlapOptions(config), { index, clock }),
@@ -189,24 +225,27 @@ interface Presence {
   readonly downstream: Downstream;
 }
 
-/** Serves, publishes the card, explains; returns how to leave: keys away, grace, running requests. */
+/** Explains, serves, publishes the card; returns how to leave: keys away, grace, running requests. */
 async function appear(runtime: Runtime, handlers: Handlers, { config, deps, model, downstream }: Presence): Promise<() => Promise<void>> {
   const address = ownAddress(config);
   const { name, path: sourcePath, files } = model;
   const card = routerCard({ name, sourcePath, blockSize: config.blockSize, files, workers: downstream.cards() });
+  // whoever sees the router can ask it everything
+  const beside = await Promise.all([
+    runtime.endpoint({ ...address, endpoint: explainEndpoint }).serve(handlers.explain),
+    runtime.endpoint({ ...address, endpoint: metricsEndpoint }).serve(metricsHandler(deps.metrics)),
+    runtime.endpoint({ ...address, endpoint: decisionsEndpoint }).serve(handlers.decisions),
+  ]);
   const served = await runtime.endpoint(address).serve(handlers.generate);
   const registration = await runtime.discovery.register((instanceId) => ({
     key: cardKey(address, instanceId),
     value: encodeCardEntry({ address, instanceId, card }),
   }));
-  const explaining = await runtime.endpoint({ ...address, endpoint: explainEndpoint }).serve(handlers.explain);
-  const telling = await runtime.endpoint({ ...address, endpoint: metricsEndpoint }).serve(metricsHandler(deps.metrics));
-  const remembering = await runtime.endpoint({ ...address, endpoint: decisionsEndpoint }).serve(handlers.decisions);
-  const all = [served, explaining, telling, remembering];
+  const all = [served, ...beside];
   return async () => {
     await served.withdraw();
     await registration.withdraw();
-    for (const told of [explaining, telling, remembering]) await told.withdraw();
+    for (const told of beside) await told.withdraw();
     await sleep(config.gracePeriodS * 1000);
     await Promise.all(all.map((each) => each.drain(drainMs(config))));
   };

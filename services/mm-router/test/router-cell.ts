@@ -152,6 +152,7 @@ export class RouterCell implements AsyncDisposable {
       DYN_REQUEST_PLANE: this.plane,
       DYN_TCP_RPC_HOST: "127.0.0.1",
       DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: "0",
+      MMR_INDEX: "served",
       MMR_INDEX_DEADLINE_MS: "5000", // a loaded machine is no late index
       ...environment,
     };

@@ -101,6 +101,36 @@ describe("a request", () => {
     silence.resolve([]);
   });
 
+  it("is routed where there is no NATS for an index of the router's own, and by one that is served later", async () => {
+    await using cell = new RouterCell(servers, "tcp");
+    await cell.worker(says(1));
+    const { metrics, lines } = await cell.router([], { MMR_INDEX: "auto", NATS_SERVER: "nats://127.0.0.1:1" });
+    expect(lines.some(({ msg }) => `${msg as string}`.startsWith("no NATS, so no index in this process"))).toBe(true);
+    await cell.items(textRequest(70));
+    expect(await metrics.text()).toContain('mm_router_degraded_total{reason="index-missing"} 1');
+    const queries = await cell.index(() => []);
+    await fact(async () => {
+      await cell.items(textRequest(70));
+      return queries.length > 0;
+    });
+  });
+
+  it("is routed by an index of the router's own unless one is served", async () => {
+    await using cell = new RouterCell(servers);
+    await cell.worker(says(1));
+    const { metrics, lines } = await cell.router([], { MMR_INDEX: "auto" });
+    expect(lines.some(({ msg }) => msg === "keeping an index of its own")).toBe(true);
+    await cell.items(textRequest(70));
+    expect(await metrics.text()).toContain('mm_router_indexer_queries_total{outcome="scores"} 1');
+    expect(await metrics.text()).not.toContain('reason="index-');
+    await using indexed = new RouterCell(servers);
+    await indexed.worker(says(1));
+    const queries = await indexed.index(() => []);
+    const asking = await indexed.router([], { MMR_INDEX: "auto" });
+    await indexed.items(textRequest(70));
+    expect([queries.length, asking.lines.some(({ msg }) => msg === "keeping an index of its own")]).toEqual([1, false]);
+  });
+
   it("is routed without an index, and finds one that comes later", async () => {
     await using cell = new RouterCell(servers);
     await cell.worker(says(1));

@@ -32,7 +32,7 @@ const sentences = (keys: Map<string, string>, namespace: string): string =>
 describe("diagnose", () => {
   it("says what is missing in an empty cluster, with what to do", () => {
     const findings = diagnose(clusterView(new Map()), { namespace: "default", routerComponent: "mm_router", workerComponent: "trtllm" });
-    expect(findings.map(({ level }) => level)).toEqual(["error", "error", "error"]);
+    expect(findings.map(({ level }) => level)).toEqual(["error", "note", "error"]);
     expect(findings.every(({ remedy }) => remedy !== undefined)).toBe(true);
   });
 

@@ -113,7 +113,7 @@ function planeFindings(members: readonly Member[]): Finding[] {
 function eventFindings({ channels }: ClusterView, workers: readonly Member[]): Finding[] {
   const places = new Set(workers.map(({ instance }) => `${instance.address.namespace}/${instance.address.component}`));
   const own = channels.filter(({ topic, namespace, component }) => topic === "kv-events" && places.has(`${namespace}/${component}`));
-  const ways = [...Map.groupBy(own, ({ kind }) => (kind === "Zmq" ? "ZMQ, bridged by the indexer" : "NATS"))];
+  const ways = [...Map.groupBy(own, ({ kind }) => (kind === "Zmq" ? "ZMQ, bridged by whoever indexes" : "NATS"))];
   return ways.map(([way, { length }]) => ({ level: "ok", sentence: `${count(length, "KV event channel")} on ${way}` }));
 }
 
@@ -125,9 +125,9 @@ function indexerFindings({ instances }: ClusterView, workers: readonly Member[],
   if (indexers.length > 0) return [{ level: "ok", sentence: `${count(indexers.length, "indexer")} registered` }];
   return [
     {
-      level: "error",
-      sentence: `no indexer is registered under ${namespace}.${component}: every request is routed by load alone`,
-      remedy: `./mmr indexer --namespace ${namespace} --component ${component}`,
+      level: "note",
+      sentence: `no indexer is registered under ${namespace}.${component}: each mm-router keeps an index of its own, or (--index served) none`,
+      remedy: `one for all that start after it: ./mmr indexer --namespace ${namespace} --component ${component}`,
     },
   ];
 }

@@ -5,7 +5,7 @@
 
 /** About index, workers and routing itself. */
 export const routingReasons = {
-  "index-missing": "nobody serves kv_indexer_query under the workers' component: start an indexer",
+  "index-missing": "nobody serves kv_indexer_query under the workers' component: start an indexer, or the router with --index own",
   "index-late": "the index did not answer within its deadline: it is overloaded, or the machine is",
   "index-failed": "the index refused, broke off or answered what cannot be read; its log says more",
   "index-resting": "the index failed several times in a row and is not asked for a moment",

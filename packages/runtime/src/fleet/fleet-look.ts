@@ -14,6 +14,7 @@ export interface Look {
   /** ms, of a clock that never goes back. */
   readonly atMs: number;
   readonly routers: readonly ProcessMetrics[];
+  /** Whoever keeps an index: those that serve it, then routers with one of their own. */
   readonly indexers: readonly ProcessMetrics[];
   /** Live workers by id, with the release that their records show. */
   readonly workers: ReadonlyMap<string, string>;
@@ -35,14 +36,17 @@ export interface FleetLook extends Look {
 export async function lookAtFleet(runtime: Runtime, scope: LookScope): Promise<FleetLook> {
   const records = clusterView(await listedKeys(runtime.discovery, "v1/"));
   const telling = componentsOf(records, metricsEndpoint).filter(({ namespace }) => scope.namespace(namespace));
-  const served = new Set(componentsOf(records, indexQueryEndpoint).map(nameOf));
-  const indexes = telling.filter((component) => served.has(nameOf(component)));
-  const others = telling.filter((component) => !served.has(nameOf(component)) && scope.router(component));
-  const [routers, indexers] = await Promise.all([others, indexes].map((components) => metricsOf(runtime, components)));
+  const ofIndexes = new Set(componentsOf(records, indexQueryEndpoint).map(nameOf));
+  const indexes = telling.filter((component) => ofIndexes.has(nameOf(component)));
+  const others = telling.filter((component) => !ofIndexes.has(nameOf(component)) && scope.router(component));
+  const [routers = [], served = []] = await Promise.all([others, indexes].map((components) => metricsOf(runtime, components)));
+  const indexers = [...served, ...routers.filter(keepsIndex)];
   const members = membersOf(records).filter(({ instance }) => scope.namespace(instance.address.namespace));
   const workers = new Map(members.map(({ instance, release }) => [`${instance.instanceId}`, release]));
-  return { atMs: performance.now(), routers: routers!, indexers: indexers!, workers, records };
+  return { atMs: performance.now(), routers, indexers, workers, records };
 }
+
+const keepsIndex = ({ samples }: ProcessMetrics): boolean => samples.some(({ name }) => name === "mm_router_indexer_blocks");
 
 async function metricsOf(runtime: Runtime, components: readonly Component[]): Promise<ProcessMetrics[]> {
   return (await Promise.all(components.map((component) => processMetrics(runtime, component)))).flat();

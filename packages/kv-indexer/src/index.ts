@@ -1,0 +1,5 @@
+export { kvIndexerFields, snapshotFields } from "./config.ts";
+export type { RankStatus } from "./ingest.ts";
+export { KvIndexer } from "./kv-indexer.ts";
+export type { IndexerMetrics } from "./metrics.ts";
+export { decodeSnapshot, encodeSnapshotFrame } from "./snapshot/snapshot-form.ts";

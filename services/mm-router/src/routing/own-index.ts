@@ -1,0 +1,27 @@
+// An index in the router's own process, asked as a served one is, but without a way between.
+//
+//   workers' events ─▶ packages/kv-indexer ─▶ findMatches, when the question is asked
+//
+// What it costs instead: each router follows the events and keeps the blocks itself, and starts from the log and the workers alone.
+import type { KvIndexer } from "@mm-router/kv-indexer";
+import type { Clock, IndexAnswer, IndexerClient } from "@mm-router/runtime";
+
+export class OwnIndex implements Pick<IndexerClient, "query"> {
+  readonly #kvIndexer: Pick<KvIndexer, "findMatches" | "metrics">;
+  readonly #clock: Clock;
+
+  constructor(kvIndexer: Pick<KvIndexer, "findMatches" | "metrics">, clock: Clock) {
+    this.#kvIndexer = kvIndexer;
+    this.#clock = clock;
+  }
+
+  /** Never rejects. */
+  query(modelName: string, blockHashes: BigUint64Array): Promise<IndexAnswer> {
+    if (blockHashes.length === 0) return Promise.resolve({ scores: [] });
+    const from = this.#clock.now();
+    const scores = this.#kvIndexer.findMatches(modelName, blockHashes);
+    const tookMs = this.#clock.now() - from;
+    this.#kvIndexer.metrics.query(scores === undefined ? "unknown_model" : "scores", tookMs / 1000);
+    return Promise.resolve({ scores: scores ?? [], tookMs });
+  }
+}
