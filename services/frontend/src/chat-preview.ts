@@ -6,6 +6,7 @@ import { chatTokenRequest } from "./http/chat-completions.ts";
 import { parseJsonBody } from "./http/request-body.ts";
 import { tokenRequestBody } from "./http/token-jobs.ts";
 import { cardSum } from "./models/card-sum.ts";
+import { EndpointWorkers } from "./models/endpoint-workers.ts";
 import { WorkerSet } from "./models/worker-set.ts";
 import { parseChatRequest } from "./preprocess/chat-request.ts";
 import { requestHints } from "./preprocess/request-hints.ts";
@@ -48,12 +49,14 @@ export async function previewChat(json: Buffer, config: FrontendConfig, deps: Pr
     card,
     sum: cardSum(card),
     text,
-    client: deps.clientOf(entry),
-    mode: "round-robin",
-    affinity: { ttlMs: undefined, mode: "hard" },
-    setAsideMs: 0,
-    clock: systemClock,
-    random: Math.random,
+    endpoint: new EndpointWorkers({
+      client: deps.clientOf(entry),
+      mode: "round-robin",
+      affinity: { ttlMs: undefined, mode: "hard" },
+      setAsideMs: 0,
+      clock: systemClock,
+      random: Math.random,
+    }),
     isBusy: () => false,
   });
   const hints = requestHints({}, request.members, rules.hints);

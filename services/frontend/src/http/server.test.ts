@@ -93,7 +93,7 @@ describe("HTTP", () => {
     it("say whether they are ready", async () => {
       const set = bench.serve("a/b");
       expect(await (await bench.fetch("/v1/models/a/b/ready")).json()).toMatchObject({ model: "a/b", ready: true });
-      set.forget(1n as InstanceId);
+      set.members.delete(1n as InstanceId);
       const gone = await bench.fetch("/v1/models/a/b/ready");
       expect([gone.status, await gone.json()]).toEqual([503, expect.objectContaining({ ready: false })]);
       expect((await bench.fetch("/v1/models/a/b")).status).toBe(503);

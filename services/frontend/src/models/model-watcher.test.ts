@@ -217,7 +217,7 @@ describe("models from cards", () => {
     const set = cluster.models.find("m-poet", "chat");
     expect([set.loraName, set.available(), cluster.models.find("m", "chat").loraName]).toEqual(["poet", [2n], undefined]);
     cluster.delete(adapter);
-    expect(cluster.names()).toEqual(["m"]);
+    expect([cluster.names(), cluster.closedClients]).toEqual([["m"], []]);
   });
 
   it("of adapters without a name and of parts of a disaggregated deployment are not served", async () => {

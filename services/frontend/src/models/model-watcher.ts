@@ -8,7 +8,8 @@
 // A card that cannot be read or loaded is logged and left out; nobody else notices.
 // I1  Files are loaded one model at a time, off the path of requests; models with the same files share them.
 // I2  A set appears with its text loaded or not at all.
-// I3  Of cards that contradict each other at one endpoint, the first one counts while it has members (Dynamo ≥ 1.4).
+// I3  Models of one endpoint share what is known of its workers (endpoint-workers.ts), as long as one of them is served.
+// I4  Of cards that contradict each other at one endpoint, the first one counts while it has members (Dynamo ≥ 1.4).
 import {
   type AppError,
   type CardEntry,
@@ -24,6 +25,7 @@ import {
 import { Backoff, type Clock, type Discovery, type EndpointClient, type Logger, Lru, type Watch } from "@mm-router/runtime";
 import type { TextModel } from "../text/index.ts";
 import { cardSum, textKey } from "./card-sum.ts";
+import { EndpointWorkers } from "./endpoint-workers.ts";
 import { isNamespaceWanted, type NamespaceFilter } from "./namespace-filter.ts";
 import type { ModelSet } from "./model-set.ts";
 import type { InstanceMode } from "./instance-choice.ts";
@@ -44,7 +46,7 @@ export interface ModelWatcherDeps {
   readonly clock: Clock;
   readonly models: ModelSet;
   readonly discovery: Pick<Discovery, "watch">;
-  /** A client of the endpoint; the watcher closes it. */
+  /** A client of the endpoint; the watcher closes it when no model is served there any more. */
   readonly clientOf: (address: EndpointAddress) => EndpointClient;
   readonly loadText: (entry: CardEntry) => Promise<TextModel>;
   /** KV routing for a model's workers; undefined where other rules choose. */
@@ -80,6 +82,7 @@ export class ModelWatcher {
   readonly #deps: ModelWatcherDeps;
   readonly #places = new Map<string, Place>();
   readonly #placeOfKey = new Map<string, string>();
+  readonly #endpoints = new Map<string, { readonly workers: EndpointWorkers; sets: number }>();
   readonly #texts = new Lru<string, Promise<TextModel>>({ weightMax: keptTextModels });
   readonly #watch: Watch;
   #lastLoad: Promise<unknown> = Promise.resolve();
@@ -133,7 +136,7 @@ export class ModelWatcher {
     const group = place.groups.find((each) => each.entries.has(key))!;
     const entry = group.entries.get(key)!;
     group.entries.delete(key);
-    if (place.serving?.group === group) place.serving.set.forget(entry.instanceId);
+    if (place.serving?.group === group) place.serving.set.members.delete(entry.instanceId);
     if (group.entries.size > 0) return;
     place.groups.splice(place.groups.indexOf(group), 1);
     if (place.serving?.group === group) this.#stopServing(place);
@@ -168,12 +171,11 @@ export class ModelWatcher {
     if (place.loading === group) place.loading = undefined;
     if (this.#closed || place.serving !== undefined || place.groups[0] !== group) return this.#serveFirst(place);
     const { address, card } = firstOf(group);
-    const { mode, affinity, setAsideMs } = this.#options;
-    const { clock, clientOf, models, served, log } = this.#deps;
+    const { kvOf, models, served, log } = this.#deps;
     const name = card.display_name;
     const isBusy = (id: InstanceId) => this.#deps.isBusy(id, name, card);
-    const options = { name, address, card, sum: group.sum, text, mode, affinity, setAsideMs, clock, random: Math.random, isBusy };
-    const set = new WorkerSet({ ...options, kv: this.#deps.kvOf(address, card), client: clientOf(address) });
+    const endpoint = this.#endpointAt(address);
+    const set = new WorkerSet({ name, address, card, sum: group.sum, text, endpoint, kv: kvOf(address, card), isBusy });
     for (const entry of group.entries.values()) set.members.add(entry.instanceId);
     place.serving = { group, set };
     models.add(set);
@@ -192,7 +194,32 @@ export class ModelWatcher {
     place.serving = undefined;
     this.#deps.models.remove(set);
     set.close();
+    this.#leaveEndpoint(set.address);
     this.#deps.log.info("model gone", { model: set.name, endpoint: dynAddressOf(set.address) });
+  }
+
+  /** What is known of an endpoint's workers (I3). */
+  #endpointAt(address: EndpointAddress): EndpointWorkers {
+    const name = dynAddressOf(address);
+    let shared = this.#endpoints.get(name);
+    if (shared === undefined) {
+      const { mode, affinity, setAsideMs } = this.#options;
+      const { clock, clientOf } = this.#deps;
+      const workers = new EndpointWorkers({ client: clientOf(address), mode, affinity, setAsideMs, clock, random: Math.random });
+      shared = { workers, sets: 0 };
+      this.#endpoints.set(name, shared);
+    }
+    shared.sets++;
+    return shared.workers;
+  }
+
+  #leaveEndpoint(address: EndpointAddress): void {
+    const name = dynAddressOf(address);
+    const shared = this.#endpoints.get(name)!;
+    shared.sets--;
+    if (shared.sets > 0) return;
+    this.#endpoints.delete(name);
+    shared.workers.close();
   }
 
   #textOf(entry: CardEntry): Promise<TextModel | undefined> {

@@ -1,12 +1,16 @@
-// Sessions that stay at one worker (`x-dynamo-session-id` with --router-session-affinity-ttl-secs).
+// Sessions that stay at one worker (--router-session-affinity-ttl-secs): of all models that are served at one endpoint.
 //
-//   first request    bound to whoever was chosen
+//   first request    bound to whoever was chosen, or to whom it names, before it is sent: those that come meanwhile follow
 //   later ones       hard: that worker, as long as it is there · soft: that worker, unless it is too busy
-//   idle for the TTL, or its last request (`x-dynamo-session-final`)    forgotten
+//   idle for the TTL since its last request ended    forgotten
 //
-// Source: Dynamo 1.6.1, its help; bindings are this frontend's own.
-import type { InstanceId } from "@mm-router/protocol";
-import { type Clock, Lru } from "@mm-router/runtime";
+// Sessions below one parent (an agent's helpers) stay together, not with the parent: they begin with the same prompt.
+// A binding may hold a data-parallel rank as well. Its last request (`x-dynamo-session-final`) is the worker's affair alone.
+// Source: Dynamo 1.6.1, seen in its frontend (tests/swap/frontend-routing.test.ts); bindings are this frontend's own.
+import { hash } from "node:crypto";
+import { AppError, type InstanceId } from "@mm-router/protocol";
+import { type Clock, Lru, type ResponseStream } from "@mm-router/runtime";
+import { countedStream } from "./counted-stream.ts";
 
 export interface AffinityOptions {
   /** Idle time after which a session is forgotten; undefined: no session is kept. */
@@ -16,17 +20,26 @@ export interface AffinityOptions {
 
 export interface Session {
   readonly id: string;
-  /** This is its last request. */
-  readonly final: boolean;
+  readonly parent?: string | undefined;
 }
 
-interface Binding {
+/** Who serves a session. */
+export interface BoundTo {
   readonly instanceId: InstanceId;
-  readonly usedAt: number;
+  /** undefined: any. */
+  readonly dpRank: number | undefined;
 }
 
-/** Of one model; what was not used for longest goes first. */
+interface Binding extends BoundTo {
+  usedAt: number;
+  /** Requests that are not over. */
+  running: number;
+}
+
+/** What was not used for longest goes first. */
 const sessionsMax = 100_000;
+/** Upstream's. */
+const idLengthMax = 256;
 
 export class SessionBindings {
   readonly #options: AffinityOptions;
@@ -42,15 +55,36 @@ export class SessionBindings {
     return this.#options.mode === "hard";
   }
 
-  of(session: Session | undefined): InstanceId | undefined {
-    const { ttlMs } = this.#options;
-    const binding = session && this.#bindings.get(session.id);
-    return binding && ttlMs !== undefined && this.#clock.now() - binding.usedAt < ttlMs ? binding.instanceId : undefined;
+  /** Under which name a session is to be kept; undefined: not at all. @throws AppError `invalid_request` for an id that is too long */
+  nameOf(session: Session | undefined): string | undefined {
+    if (session === undefined || this.#options.ttlMs === undefined) return undefined;
+    const { parent } = session;
+    if (parent !== undefined) return `below ${parent.length <= idLengthMax ? parent : hash("sha256", parent)}`;
+    if (session.id.length <= idLengthMax) return `is ${session.id}`;
+    throw new AppError("invalid_request", `the session id has ${session.id.length} characters; ${idLengthMax} are the most`);
   }
 
-  note(session: Session | undefined, instanceId: InstanceId): void {
-    if (session === undefined || this.#options.ttlMs === undefined) return;
-    if (session.final) this.#bindings.delete(session.id);
-    else this.#bindings.set(session.id, { instanceId, usedAt: this.#clock.now() });
+  of(session: string): BoundTo | undefined {
+    const binding = this.#bindings.get(session);
+    return binding && (binding.running > 0 || this.#clock.now() - binding.usedAt < this.#options.ttlMs!) ? binding : undefined;
+  }
+
+  /** Binds the session, or says that it was used again. */
+  bind(session: string, { instanceId, dpRank }: BoundTo): void {
+    const known = this.#bindings.get(session);
+    const isSame = known?.instanceId === instanceId && known.dpRank === dpRank;
+    if (isSame) known.usedAt = this.#clock.now();
+    else this.#bindings.set(session, { instanceId, dpRank, usedAt: this.#clock.now(), running: 0 });
+  }
+
+  /** The stream of a session's request: the session is not idle until it is over. @param signal of the request */
+  held(session: string, stream: ResponseStream, signal: AbortSignal): ResponseStream {
+    const binding = this.#bindings.get(session);
+    if (binding === undefined) return stream;
+    binding.running++;
+    return countedStream(stream, signal, () => {
+      binding.running--;
+      binding.usedAt = this.#clock.now();
+    });
   }
 }

@@ -1,29 +1,20 @@
 // The workers that serve one model at one endpoint with the same card, and which of them gets a request.
 //
 //   members    instances whose card says so (model-watcher.ts)
-//   live       members whose instance record stands as well: a card may outlive its instance, and the reverse
-//   available  live ones that did not just fail: a failed one is left alone for a while, unless there is no other
+//   available  those that stand and did not just fail (endpoint-workers.ts)
 //   free       available ones that are not too busy (busy-workers.ts)
 //
 // I1  A request goes to an instance at most once, and to another one only while no worker has taken it.
 //
-// Dynamo's frontends answer 503 for 5 s when every instance just failed. Ours asks them all the same: what broke the stream of
-// the only mm-router is as a rule a worker behind it that died, and the router has others.
+// Dynamo's frontends answer 503 for 5 s when every instance just failed, and a session's requests fail as long as its dead worker
+// is in discovery. Ours asks the failed ones all the same, for what broke the stream of the only mm-router is as a rule a worker
+// behind it that died, and the router has others; and a session moves with the first request that its worker does not take.
 import type { Booking } from "@mm-router/kv";
-import {
-  AppError,
-  dynAddressOf,
-  type EndpointAddress,
-  type InstanceId,
-  type ModelCard,
-  modelTypesOf,
-  toAppError,
-} from "@mm-router/protocol";
-import { type Call, type Clock, type EndpointClient, isNotTaken, type ResponseStream } from "@mm-router/runtime";
-import { countedStream } from "./counted-stream.ts";
-import { type InstanceChoice, instanceChoice, type InstanceMode } from "./instance-choice.ts";
+import { AppError, dynAddressOf, type EndpointAddress, type InstanceId, type ModelCard, modelTypesOf } from "@mm-router/protocol";
+import { type Call, isNotTaken, type ResponseStream } from "@mm-router/runtime";
+import type { EndpointWorkers } from "./endpoint-workers.ts";
 import { bookedStream, type KvPrompt, type KvRouting } from "./kv-routing.ts";
-import { type AffinityOptions, type Session, SessionBindings } from "./session-bindings.ts";
+import type { BoundTo, Session } from "./session-bindings.ts";
 import type { TextModel } from "../text/index.ts";
 
 export type ModelKind = "chat" | "completion" | "embedding" | "other";
@@ -36,24 +27,22 @@ export interface WorkerSetOptions {
   readonly sum: string;
   /** Template and tokenizer; undefined for Text workers. */
   readonly text: TextModel | undefined;
-  readonly client: EndpointClient;
-  readonly mode: InstanceMode;
-  readonly affinity: AffinityOptions;
+  readonly endpoint: EndpointWorkers;
   /** Set where the workers' KV caches decide about prompts. */
   readonly kv?: KvRouting | undefined;
-  /** How long a failed instance is left alone. */
-  readonly setAsideMs: number;
-  readonly clock: Clock;
-  /** In [0, 1). */
-  readonly random: () => number;
   /** Whether an instance has more work than its model's thresholds allow. */
   readonly isBusy: (id: InstanceId) => boolean;
 }
 
-/** Who gets a request next. */
-interface Picked {
-  readonly id: InstanceId;
-  readonly dpRank?: number;
+/** Who may get a request next. */
+interface Candidates {
+  readonly ids: readonly InstanceId[];
+  /** The request, or its session, leaves no choice. */
+  readonly isFixed: boolean;
+  readonly dpRank: number | undefined;
+}
+
+interface Picked extends BoundTo {
   readonly booking?: Booking;
 }
 
@@ -61,7 +50,7 @@ interface Picked {
 interface Attempts {
   readonly signal: AbortSignal;
   readonly callFor: (dpRank: number | undefined) => Call;
-  readonly pick: (free: readonly InstanceId[]) => Picked | undefined;
+  readonly pick: (candidates: Candidates) => Picked | undefined;
 }
 
 /** What a request demands of its worker. */
@@ -83,15 +72,11 @@ export class WorkerSet {
   readonly kinds: ReadonlySet<ModelKind>;
   readonly members = new Set<InstanceId>();
   readonly #options: WorkerSetOptions;
-  readonly #asideUntil = new Map<InstanceId, number>();
-  readonly #running = new Map<InstanceId, number>();
-  readonly #choice: InstanceChoice;
-  readonly #sessions: SessionBindings;
+  readonly #endpoint: EndpointWorkers;
 
   constructor(options: WorkerSetOptions) {
     this.#options = options;
-    this.#choice = instanceChoice(options.mode, { random: options.random, runningOf: (id) => this.#running.get(id) ?? 0 });
-    this.#sessions = new SessionBindings(options.affinity, options.clock);
+    this.#endpoint = options.endpoint;
     this.name = options.name;
     this.address = options.address;
     this.card = options.card;
@@ -111,10 +96,7 @@ export class WorkerSet {
   }
 
   available(): InstanceId[] {
-    const now = this.#options.clock.now();
-    const live = this.#live();
-    const sound = live.filter((id) => (this.#asideUntil.get(id) ?? 0) <= now);
-    return sound.length > 0 ? sound : live;
+    return this.#endpoint.available(this.members);
   }
 
   /** Those that may get another request. */
@@ -125,13 +107,11 @@ export class WorkerSet {
   /**
    * Sends a request to a worker, to another one when it is not taken.
    *
-   * @throws AppError `invalid_request` when the demanded worker is not there, `no_instances` when there is none at all,
-   *   `overloaded` when all are too busy
+   * @throws AppError `invalid_request` when the demanded worker is not there, or not the session's, `no_instances` when there is
+   *   none at all, `overloaded` when all are too busy
    */
-  async dispatch(call: Call, demand: WorkerDemand): Promise<ResponseStream> {
-    this.#checkRank(demand.dpRank);
-    if (demand.instanceId !== undefined) return this.#direct(this.#demanded(demand.instanceId), call);
-    return this.#firstTaker(demand, { signal: call.signal, callFor: () => call, pick: (free) => pickOf(this.#choice.choose(free)) });
+  dispatch(call: Call, demand: WorkerDemand): Promise<ResponseStream> {
+    return this.#dispatch({ signal: call.signal, callFor: () => call }, demand);
   }
 
   /**
@@ -139,112 +119,112 @@ export class WorkerSet {
    *
    * `callFor` makes the call for a data-parallel rank; undefined: any.
    */
-  async dispatchPrompt(
-    prompt: KvPrompt,
-    { signal, callFor }: Pick<Attempts, "signal" | "callFor">,
-    demand: WorkerDemand,
-  ): Promise<ResponseStream> {
-    const { kv, client } = this.#options;
-    const [worker] = client.instances.list().filter(({ instanceId }) => this.members.has(instanceId));
-    if (kv === undefined || worker === undefined || demand.instanceId !== undefined) return this.dispatch(callFor(demand.dpRank), demand);
-    this.#checkRank(demand.dpRank);
-    const plan = await kv.plan(prompt, worker, signal);
-    const pick = (free: readonly InstanceId[]) => {
-      if (free.length === 0) return undefined;
-      const booking = kv.book(plan, free, demand.dpRank);
-      return { id: booking.worker.workerId, dpRank: booking.worker.dpRank, booking };
+  async dispatchPrompt(prompt: KvPrompt, calls: Pick<Attempts, "signal" | "callFor">, demand: WorkerDemand): Promise<ResponseStream> {
+    const { kv } = this.#options;
+    const worker = this.#endpoint.client.instances.list().find(({ instanceId }) => this.members.has(instanceId));
+    if (kv === undefined || worker === undefined) return this.#dispatch(calls, demand);
+    this.#checkRank(demand);
+    const plan = await kv.plan(prompt, worker, calls.signal);
+    const pick = ({ ids, dpRank: wanted }: Candidates) => {
+      if (ids.length === 0) return undefined;
+      const booking = kv.book(plan, ids, wanted);
+      return { instanceId: booking.worker.workerId, dpRank: booking.worker.dpRank, booking };
     };
-    return this.#firstTaker(demand, { signal, callFor, pick });
+    return this.#firstTaker(demand, { ...calls, pick });
   }
 
-  /**
-   * Takes note of how a call ended: after a failure of the connection the instance is left alone for a while.
-   * What a living worker says (`Unavailable`, overloaded, a bad request) is none.
-   */
+  /** Lets the workers' endpoint learn from how a call ended. */
   noteFailure(id: InstanceId, error: AppError): void {
-    const lost = error.code === "worker_lost" && error.details["error_type"] !== "Unavailable";
-    if (lost || error.code === "deadline_exceeded") this.#asideUntil.set(id, this.#options.clock.now() + this.#options.setAsideMs);
-  }
-
-  forget(id: InstanceId): void {
-    this.members.delete(id);
-    this.#asideUntil.delete(id);
-    this.#running.delete(id);
+    this.#endpoint.noteFailure(id, error);
   }
 
   close(): void {
     this.#options.kv?.close();
-    this.#options.client.close();
   }
 
-  #live(): InstanceId[] {
-    const { instances } = this.#options.client;
-    return instances
-      .list()
-      .map((instance) => instance.instanceId)
-      .filter((id) => this.members.has(id));
-  }
-
-  async #direct(id: InstanceId, call: Call): Promise<ResponseStream> {
-    try {
-      const stream = await this.#options.client.direct(id, call);
-      return this.#choice.countsRunning ? this.#counted(stream, call.signal) : stream;
-    } catch (error) {
-      const failure = toAppError(error);
-      this.noteFailure(id, failure);
-      throw failure.code === "body_too_large" ? tooLargeForPlane(failure) : failure;
-    }
+  /** In turn, or as the mode says. */
+  async #dispatch(calls: Pick<Attempts, "signal" | "callFor">, demand: WorkerDemand): Promise<ResponseStream> {
+    this.#checkRank(demand);
+    if (demand.dpRank !== undefined && demand.instanceId === undefined) throw rankWithoutWorker();
+    const pick = ({ ids, isFixed, dpRank }: Candidates) => {
+      const instanceId = isFixed ? ids[0] : this.#endpoint.choose(ids);
+      return instanceId === undefined ? undefined : { instanceId, dpRank };
+    };
+    return this.#firstTaker(demand, { ...calls, pick });
   }
 
   /** Sends to whoever is picked, and to the next one as long as the request is not taken. */
-  async #firstTaker({ session }: WorkerDemand, { signal, callFor, pick }: Attempts): Promise<ResponseStream> {
+  async #firstTaker(demand: WorkerDemand, { signal, callFor, pick }: Attempts): Promise<ResponseStream> {
+    const { sessions } = this.#endpoint;
+    const session = sessions.nameOf(demand.session);
+    if (session !== undefined && demand.dpRank !== undefined && demand.instanceId === undefined) throw rankWithoutWorker();
     const tried = new Set<InstanceId>();
     let failure: AppError | undefined;
     for (;;) {
-      const picked = pick(this.#candidates(session, tried));
+      const picked = pick(this.#candidates(demand, session, tried));
       if (picked === undefined) throw failure ?? (this.available().length > 0 ? allBusy() : notReady(this.name));
-      const { id, dpRank, booking } = picked;
-      tried.add(id);
+      const { instanceId, dpRank, booking } = picked;
+      tried.add(instanceId);
+      if (session !== undefined) sessions.bind(session, { instanceId, dpRank });
       try {
-        const stream = await this.#direct(id, callFor(dpRank));
-        this.#sessions.note(session, id);
-        return booking === undefined ? stream : bookedStream(stream, booking, signal);
+        const stream = await this.#endpoint.send(instanceId, callFor(dpRank));
+        const held = session === undefined ? stream : sessions.held(session, stream, signal);
+        return booking === undefined ? held : bookedStream(held, booking, signal);
       } catch (error) {
         booking?.free();
+        if (error instanceof AppError && error.code === "body_too_large") throw tooLargeForPlane(error);
         if (!isNotTaken(error) || signal.aborted) throw error;
         failure = error;
       }
     }
   }
 
-  /** Free instances that were not tried; of a session that is bound the one it is bound to. */
-  #candidates(session: Session | undefined, tried: ReadonlySet<InstanceId>): InstanceId[] {
+  /** The one that is demanded, or of a session that is bound the one it is bound to; else free instances that were not tried. */
+  #candidates({ instanceId: wanted, dpRank }: WorkerDemand, session: string | undefined, tried: ReadonlySet<InstanceId>): Candidates {
+    const bound = session === undefined ? undefined : this.#bound(session, tried);
+    if (wanted !== undefined) {
+      const ids = tried.has(wanted) ? [] : [this.#demanded(wanted)];
+      if (bound !== undefined) checkDemanded(bound, wanted, dpRank);
+      return { ids, isFixed: true, dpRank: dpRank ?? bound?.dpRank };
+    }
     const free = this.free().filter((id) => !tried.has(id));
-    const bound = this.#sessions.of(session);
-    const isHeld = bound !== undefined && !tried.has(bound) && this.available().includes(bound);
-    return isHeld && (this.#sessions.isHard || free.includes(bound)) ? free.filter((id) => id === bound) : free;
+    if (bound === undefined || !(this.#endpoint.sessions.isHard || free.includes(bound.instanceId))) {
+      return { ids: free, isFixed: false, dpRank };
+    }
+    return { ids: free.filter((id) => id === bound.instanceId), isFixed: true, dpRank: bound.dpRank };
   }
 
-  /** Counts the stream as running until it is over. */
-  #counted(stream: ResponseStream, signal: AbortSignal): ResponseStream {
-    const { instanceId } = stream;
-    const add = (count: number) => this.#running.set(instanceId, (this.#running.get(instanceId) ?? 0) + count);
-    add(1);
-    return countedStream(stream, signal, () => add(-1));
+  /** Who serves the session, unless that one is away or did not take the request. */
+  #bound(session: string, tried: ReadonlySet<InstanceId>): BoundTo | undefined {
+    const bound = this.#endpoint.sessions.of(session);
+    return bound !== undefined && !tried.has(bound.instanceId) && this.available().includes(bound.instanceId) ? bound : undefined;
   }
 
   #demanded(id: InstanceId): InstanceId {
-    if (this.#live().includes(id)) return id;
+    if (this.#endpoint.live(this.members).includes(id)) return id;
     throw new AppError("invalid_request", `worker instance ${id} does not serve model \`${this.name}\` at ${dynAddressOf(this.address)}`);
   }
 
-  #checkRank(rank: number | undefined): void {
+  #checkRank({ dpRank: rank }: WorkerDemand): void {
     if (rank === undefined) return;
     const start = this.card.runtime_config?.data_parallel_start_rank ?? 0;
     const size = this.card.runtime_config?.data_parallel_size ?? 1;
     if (rank >= start && rank < start + size) return;
     throw new AppError("invalid_request", `the workers of model \`${this.name}\` have no data-parallel rank ${rank}`);
   }
+}
+
+/** @throws AppError `invalid_request` when a session's request demands another worker, or rank, than the session has */
+function checkDemanded(bound: BoundTo, wanted: InstanceId, dpRank: number | undefined): void {
+  if (bound.instanceId === wanted && (dpRank ?? bound.dpRank) === bound.dpRank) return;
+  const rank = bound.dpRank === undefined ? "" : `, rank ${bound.dpRank}`;
+  throw new AppError("invalid_request", `the session stays at worker instance ${bound.instanceId}${rank}; the request demands another`);
+}
+
+/** Dynamo 1.6.1 refuses it, too: ranks are chosen with their workers. */
+function rankWithoutWorker(): AppError {
+  const how = "header x-dynamo-worker-instance-id or nvext.backend_instance_id";
+  return new AppError("invalid_request", `a data-parallel rank needs its worker: the request must name it by ${how}`);
 }
 
 /** A model whose workers are not there (yet, or for the moment). */
@@ -256,10 +236,6 @@ export function notReady(name: string): AppError {
 /** Every worker of a model has as much to do as its thresholds allow. */
 function allBusy(): AppError {
   return new AppError("overloaded", "Service temporarily overloaded");
-}
-
-function pickOf(id: InstanceId | undefined): Picked | undefined {
-  return id === undefined ? undefined : { id };
 }
 
 /** A picture, as a rule. The HTTP body was within its own limit, so the status is that of a wrong request (Dynamo ≤ 1.5 too). */

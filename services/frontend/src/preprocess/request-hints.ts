@@ -4,7 +4,7 @@
 //   x-dynamo-meta-<k>                               metadata {k: v} of the request at the worker
 //   x-tenant-id · cache_salt · nvext.cache_salt     cache salt, the first of them
 //   x-dynamo-request-priority, -strict-priority     routing.priority and .priority_jump, .strict_priority
-//   x-dynamo-session-id, -session-final             agent_context
+//   x-dynamo-session-id and others                  agent_context (agent-session.ts)
 //   x-worker-instance-id, x-dynamo-worker-…         the instance that must serve it
 //   x-dynamo-dp-rank, x-dp-rank, x-data-parallel-…  its data-parallel rank
 //
@@ -12,6 +12,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { AppError, type InstanceId, JsonFloat, type LosslessJson } from "@mm-router/protocol";
+import { type AgentSession, agentSession } from "./agent-session.ts";
 import { f32Json } from "./f32.ts";
 import type { Nvext } from "./nvext.ts";
 import type { JsonMap } from "./shape.ts";
@@ -36,7 +37,7 @@ export interface RequestHints {
   readonly cacheSalt: string | undefined;
   readonly priority: number | undefined;
   readonly strictPriority: number | undefined;
-  readonly session: { readonly id: string; readonly final: boolean } | undefined;
+  readonly session: AgentSession | undefined;
   /** The only instance that may serve the request. */
   readonly instanceId: InstanceId | undefined;
   readonly dpRank: number | undefined;
@@ -48,13 +49,12 @@ export function requestHints(headers: IncomingHttpHeaders, members: HintMembers,
   const nvext = options.nvext ? members.nvext : undefined;
   const cacheSalt = members.cache_salt as string | undefined; // validated by then
   const routing = options.nvext ? headers : {};
-  const sessionId = header(routing, "x-dynamo-session-id");
   return {
     metadata: metadataOf(headers, options.metadataPrefix),
     cacheSalt: header(headers, "x-tenant-id") ?? cacheSalt ?? nvext?.cache_salt,
     priority: integerHeader(routing, "x-dynamo-request-priority") ?? nvext?.agent_hints?.priority,
     strictPriority: integerHeader(routing, "x-dynamo-request-strict-priority") ?? nvext?.agent_hints?.strict_priority,
-    session: sessionId === undefined ? undefined : { id: sessionId, final: header(routing, "x-dynamo-session-final") === "true" },
+    session: agentSession(routing),
     instanceId: instanceHeader(routing) ?? nvextInstance(nvext),
     dpRank: integerHeader(routing, "x-dynamo-dp-rank", "x-dp-rank", "x-data-parallel-rank") ?? nvext?.dp_rank,
     expectedOutputTokens: nvext?.agent_hints?.osl,
@@ -81,16 +81,6 @@ export function routingOf(hints: RequestHints, loraName: string | undefined): Js
     strict_priority: hints.strictPriority,
     cache_salt: hints.cacheSalt,
   });
-}
-
-/** `agent_context` and `image_cache_scope` of the worker's request; empty without a session. */
-export function sessionMembers({ session }: RequestHints): JsonMap {
-  if (session === undefined) return new Map();
-  const context = given({ session_id: session.id, session_final: session.final ? true : undefined, input_trigger: "user_message" });
-  return new Map<string, LosslessJson>([
-    ["agent_context", context],
-    ["image_cache_scope", session.id],
-  ]);
 }
 
 function given(members: Readonly<Record<string, LosslessJson | undefined>>): JsonMap {

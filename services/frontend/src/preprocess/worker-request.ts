@@ -7,8 +7,9 @@
 // Source: Dynamo 1.6.1, key order included; workers of 0.9 … 1.6 read it. Evidence: golden wire frontend-to-tokens-worker*.
 // I1  Members outside the brackets are always there, null when nothing was said.
 import { type LosslessJson, routingQualityAnnotation, stringifyJsonLossless } from "@mm-router/protocol";
+import { sessionMembers } from "./agent-session.ts";
 import type { MediaReferences } from "./media.ts";
-import { type RequestHints, routingOf, sessionMembers } from "./request-hints.ts";
+import { type RequestHints, routingOf } from "./request-hints.ts";
 import { extraSamplingOptions, outputOptions, type SamplingMembers, samplingOptions, stopConditions } from "./sampling.ts";
 import type { JsonMap } from "./shape.ts";
 import type { ThinkingNote } from "./thinking-note.ts";
@@ -51,7 +52,7 @@ export function workerRequestBody(request: WorkerRequest): Buffer {
   set(rest, "extra_args", extraArgs(request));
   set(rest, "mm_processor_kwargs", members.mm_processor_kwargs);
   set(rest, "media_io_kwargs", members.media_io_kwargs);
-  for (const [name, value] of sessionMembers(hints)) rest.set(name, value);
+  for (const [name, value] of sessionMembers(hints.session, members.messages)) rest.set(name, value);
   // Token ids are most of the text: joined here, they need no array of their own.
   const head = `{"model":${JSON.stringify(request.model)},"token_ids":[${request.tokenIds.join(",")}],`;
   if (request.thinking?.required === true) rest.set("require_reasoning", true);

@@ -19,6 +19,7 @@ import { frontendMetrics } from "../../src/metrics.ts";
 import { InstanceDirectory } from "../../src/models/instance-directory.ts";
 import { BusyWorkers } from "../../src/models/busy-workers.ts";
 import { ModelSet } from "../../src/models/model-set.ts";
+import { EndpointWorkers } from "../../src/models/endpoint-workers.ts";
 import { WorkerSet } from "../../src/models/worker-set.ts";
 import type { TextModel } from "../../src/text/index.ts";
 
@@ -106,12 +107,14 @@ export class HttpBench {
       card,
       sum: "s",
       text,
-      client,
-      mode: "round-robin",
-      affinity: { ttlMs: undefined, mode: "hard" },
-      setAsideMs: 5000,
-      clock: systemClock,
-      random: () => 0,
+      endpoint: new EndpointWorkers({
+        client,
+        mode: "round-robin",
+        affinity: { ttlMs: undefined, mode: "hard" },
+        setAsideMs: 5000,
+        clock: systemClock,
+        random: () => 0,
+      }),
       isBusy: (id) => this.busy.isBusy(id, name, card),
     });
     set.members.add(1n as InstanceId);
