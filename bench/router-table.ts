@@ -43,8 +43,6 @@ interface Way {
   readonly client: EndpointClient;
   /** undefined: the worker alone. */
   readonly pid?: number;
-  /** Of the process that keeps the index for it; upstream's router keeps its own. */
-  readonly indexPid?: number;
   readonly readyMs?: number;
 }
 
