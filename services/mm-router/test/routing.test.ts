@@ -122,7 +122,7 @@ describe("a request", () => {
     expect(lines.some(({ msg }) => msg === "keeping an index of its own")).toBe(true);
     await cell.items(textRequest(70));
     expect(await metrics.text()).toContain('mm_router_indexer_queries_total{outcome="scores"} 1');
-    expect(await metrics.text()).not.toContain('reason="index-');
+    expect(await metrics.text()).toContain('mm_router_degraded_total{reason="index-missing"} 0');
     await using indexed = new RouterCell(servers);
     await indexed.worker(says(1));
     const queries = await indexed.index(() => []);
