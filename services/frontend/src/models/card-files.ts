@@ -6,7 +6,7 @@
 // Source: Dynamo 1.6.1 (model_card.rs); evidence: golden wire card-acceptance, discovery.
 import { basename, join } from "node:path";
 import { AppError, type CardFile, type ModelCard } from "@mm-router/protocol";
-import { loadTextModel, type TextModel } from "../text/index.ts";
+import { loadTextModelInTurns, type TextModel } from "../text/index.ts";
 
 export interface CardFileSource {
   /** Bytes of the file, checksum verified. */
@@ -39,7 +39,7 @@ export async function loadCardText(card: ModelCard, source: CardFileSource, opti
     throw new AppError("configuration", "the card has no tokenizer.json or no tokenizer_config.json; other tokenizers are not supported");
   }
   const isJson = template !== undefined && fileNameOf(template).endsWith(".json");
-  return loadTextModel(
+  return loadTextModelInTurns(
     {
       tokenizerJson,
       tokenizerConfig,

@@ -4,4 +4,4 @@ export { Detokenizer, type DetokenizerOptions } from "./detokenizer/detokenizer.
 export { type TokenText } from "./detokenizer/token-texts.ts";
 export { type Thinking, thinkingArguments } from "./thinking.ts";
 export { type JailedText, StopJail, type StopJailOptions } from "./stop-jail.ts";
-export { loadTextModel, type TextModel, type TextModelFiles, type TextModelOptions } from "./text-model.ts";
+export { loadTextModel, loadTextModelInTurns, type TextModel, type TextModelFiles, type TextModelOptions } from "./text-model.ts";

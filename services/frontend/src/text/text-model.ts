@@ -13,6 +13,7 @@ import { Detokenizer, type DetokenizerOptions } from "./detokenizer/detokenizer.
 import { type TokenText, TokenTexts } from "./detokenizer/token-texts.ts";
 import { eosTokenIdsOf } from "./eos-tokens.ts";
 import { type ChatPromptInput, PromptRenderer } from "./prompt-renderer.ts";
+import { atOnce, inTurns, type Steps } from "./steps.ts";
 import type { Value } from "./template/values.ts";
 import { LongTexts } from "./tokenizer/long-texts.ts";
 import { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -61,8 +62,17 @@ const longTextMin = 128 * 1024;
 /** Prompts that Dynamo's own code writes, without a template. Source: Dynamo 1.6.1, preprocessor/prompt. */
 const nativePromptTypes = new Set(["deepseek_v32", "deepseek_v4", "deepseek_v41", "kimi_k3", "inkling_mm_model"]);
 
-/** @throws AppError `configuration` for a model whose text we cannot handle */
+/** Half a second for 150 000 tokens, in which nothing else goes on. @throws AppError `configuration` for a model whose text we cannot handle */
 export function loadTextModel(files: TextModelFiles, options: TextModelOptions = {}): TextModel {
+  return atOnce(textModel(files, options));
+}
+
+/** The same while other requests are answered. */
+export function loadTextModelInTurns(files: TextModelFiles, options: TextModelOptions = {}): Promise<TextModel> {
+  return inTurns(textModel(files, options));
+}
+
+function* textModel(files: TextModelFiles, options: TextModelOptions): Steps<TextModel> {
   const tokenizerConfig = jsonObject(files.tokenizerConfig, "tokenizer_config.json");
   const config = files.config === undefined ? undefined : jsonObject(files.config, "config.json");
   const modelType = config?.get("model_type");
@@ -78,7 +88,7 @@ export function loadTextModel(files: TextModelFiles, options: TextModelOptions =
     },
     tokens,
   );
-  const tokenizer = new Tokenizer(files.tokenizerJson, tokenizerConfig);
+  const tokenizer = yield* Tokenizer.of(files.tokenizerJson, tokenizerConfig);
   const longTexts = new LongTexts(files);
   if (tokenizer.warning !== undefined) options.warn?.(tokenizer.warning);
   const renderer = new PromptRenderer(templates, tokens, { hidesToolsForNone: options.hidesToolsForNone ?? true });

@@ -4,6 +4,7 @@ import { golden } from "@mm-router/testkit/golden";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type FixtureSource, of161, packagedConfig, tokenizerJson } from "../../../test/support/text-fixtures.ts";
+import { atOnce } from "../steps.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { byteOf, Decoder } from "./decoder.ts";
 import { Detokenizer, type DetokenizerOptions } from "./detokenizer.ts";
@@ -41,7 +42,7 @@ describe.each(models)("detokenizer of $name", (model) => {
   it("gives the deltas of 1.6.1", (context) => {
     context.skip(json === undefined, missing);
     const config = parseJsonLossless(packagedConfig(model) ?? "{}") as Map<string, LosslessJson>;
-    const tokenTexts = textsOf(new Tokenizer(json!, config));
+    const tokenTexts = textsOf(atOnce(Tokenizer.of(json!, config)));
     const differing = model.cases.flatMap((stream) => {
       const theirs = of161(Object.entries(stream.deltas));
       const ours = deltasOf(stream, tokenTexts);
@@ -52,7 +53,7 @@ describe.each(models)("detokenizer of $name", (model) => {
 
   it("decodes ids as Python's tokenizers do", (context) => {
     context.skip(json === undefined, missing);
-    const { vocabulary, decoder } = textsOf(new Tokenizer(json!, new Map()));
+    const { vocabulary, decoder } = textsOf(atOnce(Tokenizer.of(json!, new Map())));
     const { ids, decoded } = texts.tokenizers.find(({ name }) => name === model.name)!;
     const differing = ids!.flatMap((each, index) => {
       const [all, withoutSpecial = all] = decoded?.[index] ?? [texts.inputs[index]![1]];
@@ -114,7 +115,7 @@ class PlainDetokenizer {
 }
 
 describe.each(["bytelevel", "prepend", "metaspace", "replace-split"])("any ids of the %s tokenizer", (name) => {
-  const tokenizer = new Tokenizer(tokenizerJson({ file: `models/${name}.tokenizer.json` })!, new Map());
+  const tokenizer = atOnce(Tokenizer.of(tokenizerJson({ file: `models/${name}.tokenizer.json` })!, new Map()));
   const tokenTexts = textsOf(tokenizer);
   const id = fc.nat(tokenizer.vocabulary.size + 2);
   const words = fc.string({ unit: "binary", maxLength: 20 }).map((text) => [...tokenizer.encode(text)]);
@@ -170,7 +171,7 @@ describe.each(["bytelevel", "prepend", "metaspace", "replace-split"])("any ids o
 });
 
 describe("text of one token", () => {
-  const tokenTexts = (name: string) => textsOf(new Tokenizer(tokenizerJson({ file: `models/${name}.tokenizer.json` })!, new Map()));
+  const tokenTexts = (name: string) => textsOf(atOnce(Tokenizer.of(tokenizerJson({ file: `models/${name}.tokenizer.json` })!, new Map())));
 
   it("has the bytes of half a character", () => {
     const byteLevel = tokenTexts("bytelevel");

@@ -3,6 +3,7 @@
 //   "Hi you" ─ NFC? ─ split by regular expression: "Hi", " you" ─ bytes as characters: "Ġyou" ─ merges → ids
 //
 // Source: Hugging Face tokenizers 0.23; same ids on all recorded inputs. With words remembered faster than the Rust it replaces.
+import type { Steps } from "../steps.ts";
 import { byteCharacters } from "./byte-alphabet.ts";
 import { mergePairs } from "./byte-pairs.ts";
 import { MergeTable } from "./merge-table.ts";
@@ -12,7 +13,8 @@ import type { Stage, TokenizerFile } from "./tokenizer-file.ts";
 import { WordCache } from "./word-cache.ts";
 
 /** An encoder for a tokenizer of this kind; undefined for any other. */
-export function byteLevelEncoder(file: TokenizerFile, vocabulary: ReadonlyMap<string, number>): PieceEncoder | undefined {
+export function* byteLevelEncoder(file: TokenizerFile): Steps<PieceEncoder | undefined> {
+  const { vocabulary } = file;
   const isNfc = nfcOf(file.normalizer);
   const patterns = splitsOf(file.preTokenizer);
   const byteIds = byteCharacters.map((character) => vocabulary.get(character));
@@ -22,7 +24,7 @@ export function byteLevelEncoder(file: TokenizerFile, vocabulary: ReadonlyMap<st
     isNfc,
     patterns,
     byteIds,
-    merges: MergeTable.of(file.model, vocabulary),
+    merges: yield* MergeTable.of(file.merges, vocabulary),
     wholeWords: file.model["ignore_merges"] === true ? vocabulary : undefined,
   });
 }

@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { mergePairs } from "./byte-pairs.ts";
+import { atOnce } from "../steps.ts";
 import { MergeTable } from "./merge-table.ts";
 
 /** Single letters, then what each merge makes. */
 function modelOf(merges: readonly string[]) {
   const vocabulary = new Map([..."abc", ...merges.map((merge) => merge.replace(" ", ""))].map((token, id) => [token, id]));
-  return { vocabulary, table: MergeTable.of({ type: "BPE", merges }, vocabulary) };
+  return { vocabulary, table: atOnce(MergeTable.of(merges, vocabulary)) };
 }
 
 /** The definition: the lowest rank anywhere, leftmost first. */
@@ -41,8 +42,6 @@ describe("byte pair encoding", () => {
   });
 
   it("refuses a merge of tokens that the vocabulary lacks", () => {
-    expect(() => MergeTable.of({ type: "BPE", merges: ["a x"] }, new Map([["a", 0]]))).toThrow(
-      expect.objectContaining({ code: "configuration" }),
-    );
+    expect(() => atOnce(MergeTable.of(["a x"], new Map([["a", 0]])))).toThrow(expect.objectContaining({ code: "configuration" }));
   });
 });

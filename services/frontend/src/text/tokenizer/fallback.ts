@@ -30,7 +30,8 @@ export function fallbackEncoder(file: TokenizerFile): PieceEncoder {
 class LibraryEncoder implements PieceEncoder {
   readonly #tokenizer: Tokenizer;
 
-  constructor({ normalizer, preTokenizer, decoder, model }: TokenizerFile) {
+  constructor({ normalizer, preTokenizer, decoder, model: rest, vocabulary, merges }: TokenizerFile) {
+    const model = rest.type === "BPE" ? { ...rest, vocab: Object.fromEntries(vocabulary), merges } : rest;
     const file = { version: "1.0", added_tokens: [], normalizer, pre_tokenizer: preTokenizer, post_processor: null, decoder, model };
     this.#tokenizer = new Tokenizer(file, {});
   }

@@ -1,6 +1,7 @@
 // The thread of long-texts.ts: the same tokenizer once more, texts in, ids out, in order.
 import { parentPort, workerData } from "node:worker_threads";
 import { type LosslessJson, parseJsonLossless } from "@mm-router/protocol";
+import { atOnce } from "../steps.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 export interface ThreadData {
@@ -9,7 +10,7 @@ export interface ThreadData {
 }
 
 const { tokenizerJson, tokenizerConfig } = workerData as ThreadData;
-const tokenizer = new Tokenizer(tokenizerJson, parseJsonLossless(tokenizerConfig) as Map<string, LosslessJson>);
+const tokenizer = atOnce(Tokenizer.of(tokenizerJson, parseJsonLossless(tokenizerConfig) as Map<string, LosslessJson>));
 
 parentPort?.on("message", (text: string) => {
   const ids = tokenizer.encode(text);

@@ -1,6 +1,7 @@
 import { goldenText } from "@mm-router/testkit/golden";
 import { describe, expect, it } from "vitest";
 import { LongTexts } from "./long-texts.ts";
+import { atOnce } from "../steps.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 const tokenizerJson = Buffer.from(goldenText("text/models/bytelevel.tokenizer.json"));
@@ -10,7 +11,7 @@ const limits = { secondsMax: 20, waitingMax: 3, idleSecondsMax: 0.05 };
 describe("long texts", () => {
   it("give the ids that they give at once, in order, while other work goes on", async () => {
     const long = new LongTexts(files, limits);
-    const tokenizer = new Tokenizer(tokenizerJson, new Map());
+    const tokenizer = atOnce(Tokenizer.of(tokenizerJson, new Map()));
     const texts = ["hello world ".repeat(20_000), "a\ud800b", ""];
     let turns = 0;
     const ticking = setInterval(() => turns++, 1);

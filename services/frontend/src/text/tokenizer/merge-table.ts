@@ -2,7 +2,8 @@
 //
 // Half a million entries; a hash table in typed arrays takes a tenth of the memory of a Map and is asked without making keys.
 import { AppError } from "@mm-router/protocol";
-import type { Stage } from "./tokenizer-file.ts";
+import { forEachOf, type Steps } from "../steps.ts";
+import type { Merge } from "./tokenizer-json.ts";
 
 export const noRank = 0x7fff_ffff;
 
@@ -24,17 +25,16 @@ export class MergeTable {
   }
 
   /** @throws AppError `configuration` for a merge of tokens that the vocabulary lacks */
-  static of(model: Stage, vocabulary: ReadonlyMap<string, number>): MergeTable {
-    const merges = model["merges"] as readonly (string | readonly [string, string])[];
+  static *of(merges: readonly Merge[], vocabulary: ReadonlyMap<string, number>): Steps<MergeTable> {
     const table = new MergeTable(merges.length);
-    for (const [rank, merge] of merges.entries()) {
+    yield* forEachOf(merges, (merge, rank) => {
       const [left, right] = typeof merge === "string" ? splitMerge(merge) : merge;
       const ids = [vocabulary.get(left), vocabulary.get(right), vocabulary.get(left + right)] as const;
       if (ids[0] === undefined || ids[1] === undefined || ids[2] === undefined) {
         throw new AppError("configuration", `tokenizer.json: merge ${rank} is of tokens that the vocabulary lacks`);
       }
       table.#add(ids[0], ids[1], ids[2], rank);
-    }
+    });
     return table;
   }
 

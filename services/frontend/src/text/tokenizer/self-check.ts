@@ -2,10 +2,12 @@
 //
 // The library gets a small tokenizer: only tokens that are part of the text can come out of it, so the others may go. That takes
 // milliseconds instead of a second and a hundred megabytes.
+import { forEachOf, type Steps } from "../steps.ts";
 import { byteCharacters } from "./byte-alphabet.ts";
 import { fallbackEncoder } from "./fallback.ts";
 import type { PieceEncoder } from "./piece-encoder.ts";
-import type { Stage, TokenizerFile } from "./tokenizer-file.ts";
+import type { TokenizerFile } from "./tokenizer-file.ts";
+import type { Merge } from "./tokenizer-json.ts";
 
 /** Words, spaces, digits, contractions, code, scripts, combining marks, emoji, bytes that are rare. */
 const text = [
@@ -18,10 +20,13 @@ const text = [
 const pieces = [text, ...text.split(" ")].filter((piece) => piece !== "");
 
 /** Whether `encoder` and the library agree. */
-export function agreesWithLibrary(encoder: PieceEncoder, file: TokenizerFile, vocabulary: ReadonlyMap<string, number>): boolean {
-  const parts = partsOf(pieces.flatMap((piece) => [encoder.normalize(piece), `▁${piece.replaceAll(" ", "▁")}`]));
-  const small = fallbackEncoder({ ...file, model: restrictedModel(file.model, vocabulary, parts) });
-  return pieces.every((piece) => idsOf(encoder, piece) === idsOf(small, piece));
+export function* agreesWithLibrary(encoder: PieceEncoder, file: TokenizerFile): Steps<boolean> {
+  const small = fallbackEncoder(yield* restricted(file, yield* partsOf([encoder.normalize(text), `▁${text.replaceAll(" ", "▁")}`], file)));
+  for (const piece of pieces) {
+    if (idsOf(encoder, piece) !== idsOf(small, piece)) return false;
+    yield;
+  }
+  return true;
 }
 
 function idsOf(encoder: PieceEncoder, piece: string): string {
@@ -30,27 +35,32 @@ function idsOf(encoder: PieceEncoder, piece: string): string {
   return ids.join();
 }
 
-/** The model with the tokens that are among `parts`, and those of single characters and bytes. */
-function restrictedModel(model: Stage, vocabulary: ReadonlyMap<string, number>, parts: ReadonlySet<string>): Stage {
-  const vocab: Record<string, number> = Object.create(null);
-  for (const [token, id] of vocabulary) {
-    if (token.length === 1 || parts.has(token) || token.startsWith("<")) vocab[token] = id;
-  }
-  const merges = (model["merges"] as readonly (string | readonly [string, string])[]).filter((merge) =>
-    parts.has(typeof merge === "string" ? merge.replace(" ", "") : merge.join("")),
-  );
-  return { ...model, vocab, merges };
+/** The file with the tokens that are among `parts`, and those of single characters and bytes. */
+function* restricted(file: TokenizerFile, parts: ReadonlySet<string>): Steps<TokenizerFile> {
+  const vocabulary = new Map<string, number>();
+  yield* forEachOf(file.vocabulary, ([token, id]) => {
+    if (token.length === 1 || parts.has(token) || token.startsWith("<")) vocabulary.set(token, id);
+  });
+  const merges: Merge[] = [];
+  yield* forEachOf(file.merges, (merge) => {
+    if (parts.has(typeof merge === "string" ? merge.replace(" ", "") : merge.join(""))) merges.push(merge);
+  });
+  return { ...file, vocabulary, merges };
 }
 
 /** UTF-16 units; no published token that is part of the text is longer. */
 const partMax = 64;
 
-/** All parts of the texts, also with their bytes as characters. */
-function partsOf(texts: readonly string[]): ReadonlySet<string> {
+/** The tokens that are parts of the texts, also of their bytes as characters. */
+function* partsOf(texts: readonly string[], { vocabulary }: TokenizerFile): Steps<ReadonlySet<string>> {
   const parts = new Set<string>();
-  for (const text of texts.flatMap((each) => [each, Array.from(Buffer.from(each), (byte) => byteCharacters[byte]).join("")])) {
-    for (let start = 0; start < text.length; start++) {
-      for (let end = start + 1; end <= Math.min(text.length, start + partMax); end++) parts.add(text.slice(start, end));
+  for (const each of texts.flatMap((whole) => [whole, Array.from(Buffer.from(whole), (byte) => byteCharacters[byte]).join("")])) {
+    for (let start = 0; start < each.length; start++) {
+      for (let end = start + 1; end <= Math.min(each.length, start + partMax); end++) {
+        const part = each.slice(start, end);
+        if (vocabulary.has(part)) parts.add(part);
+      }
+      if (start % 16 === 0) yield;
     }
   }
   return parts;

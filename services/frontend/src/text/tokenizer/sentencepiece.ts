@@ -7,6 +7,7 @@
 // Source: Hugging Face tokenizers 0.23; same ids on all recorded inputs.
 // I1  Cutting before a run of "▁" changes nothing: no token has the character before it and "▁" side by side, unless that
 //     character is in `joinsNext`, where the text is not cut.
+import { forEachOf, type Steps } from "../steps.ts";
 import { mergePairs } from "./byte-pairs.ts";
 import { MergeTable } from "./merge-table.ts";
 import type { PieceEncoder } from "./piece-encoder.ts";
@@ -16,7 +17,8 @@ import { WordCache } from "./word-cache.ts";
 const mark = "▁";
 
 /** An encoder for a tokenizer of this kind; undefined for any other. */
-export function sentencePieceEncoder(file: TokenizerFile, vocabulary: ReadonlyMap<string, number>): PieceEncoder | undefined {
+export function* sentencePieceEncoder(file: TokenizerFile): Steps<PieceEncoder | undefined> {
+  const { vocabulary } = file;
   const marking = markingOf(file);
   // A byte that is a character of its own needs no token: Gemma 2 has none for the tab.
   const byteIds = Array.from(
@@ -24,8 +26,8 @@ export function sentencePieceEncoder(file: TokenizerFile, vocabulary: ReadonlyMa
     (_, byte) => vocabulary.get(byteToken(byte)) ?? (byte < 0x80 ? vocabulary.get(String.fromCharCode(byte)) : undefined),
   );
   if (marking === undefined || !isByteFallbackBpe(file.model) || !byteIds.every((id) => id !== undefined)) return undefined;
-  const cut = marking.cutsAtEveryMark ? new RegExp(`(?=${mark})`, "u") : cutOf(vocabulary);
-  return new SentencePieceEncoder({ marking, byteIds, vocabulary, merges: MergeTable.of(file.model, vocabulary), cut });
+  const cut = marking.cutsAtEveryMark ? new RegExp(`(?=${mark})`, "u") : yield* cutOf(vocabulary);
+  return new SentencePieceEncoder({ marking, byteIds, vocabulary, merges: yield* MergeTable.of(file.merges, vocabulary), cut });
 }
 
 /** How "▁" gets into a text. */
@@ -79,14 +81,14 @@ function isByteFallbackBpe(model: Stage): boolean {
 }
 
 /** Where a text may be cut (I1). */
-function cutOf(vocabulary: ReadonlyMap<string, number>): RegExp {
+function* cutOf(vocabulary: ReadonlyMap<string, number>): Steps<RegExp> {
   const joinsNext = new Set<string>();
-  for (const token of vocabulary.keys()) {
+  yield* forEachOf(vocabulary.keys(), (token) => {
     for (let at = token.indexOf(mark, 1); at > 0; at = token.indexOf(mark, at + 1)) {
       const before = [...token.slice(Math.max(0, at - 2), at)].at(-1);
       if (before !== undefined && before !== mark) joinsNext.add(before);
     }
-  }
+  });
   const characters = [...joinsNext].map((character) => `\\u{${character.codePointAt(0)?.toString(16)}}`).join("");
   return new RegExp(`(?<![${mark}${characters}])(?=${mark})`, "u");
 }

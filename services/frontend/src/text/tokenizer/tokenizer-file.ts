@@ -6,6 +6,8 @@
 // Source: Hugging Face tokenizers 0.23, whose files these are. `truncation` and `padding` are ignored on purpose: a prompt is
 // never cut silently. From 1.4 on Dynamo adds the special tokens that only tokenizer_config.json names; so do we.
 import { AppError, type LosslessJson } from "@mm-router/protocol";
+import type { Steps } from "../steps.ts";
+import { type Merge, readTokenizerJson } from "./tokenizer-json.ts";
 
 /** Settings of one stage; which ones there are depends on `type`. */
 export interface Stage {
@@ -30,15 +32,19 @@ export interface TokenizerFile {
   readonly normalizer: Stage | null;
   readonly preTokenizer: Stage | null;
   readonly decoder: Stage | null;
+  /** A BPE model's tables are beside it. */
   readonly model: Stage;
+  /** The strings of the model's vocabulary with their ids. */
+  readonly vocabulary: ReadonlyMap<string, number>;
+  readonly merges: readonly Merge[];
   readonly addedTokens: readonly AddedToken[];
 }
 
 /** @throws AppError `configuration` for what is no tokenizer.json */
-export function parseTokenizerFile(bytes: Uint8Array): TokenizerFile {
-  const file = parsed(bytes);
+export function* tokenizerFile(bytes: Uint8Array): Steps<TokenizerFile> {
+  const { file, tables } = yield* readTokenizerJson(bytes);
   const model = file["model"] as Stage | undefined;
-  if (typeof model !== "object" || model === null || typeof model["vocab"] !== "object") {
+  if (typeof model !== "object" || model === null || typeof model["vocab"] !== "object" || model["vocab"] === null) {
     throw new AppError("configuration", "tokenizer.json has no model with a vocabulary");
   }
   return {
@@ -47,17 +53,10 @@ export function parseTokenizerFile(bytes: Uint8Array): TokenizerFile {
     decoder: (file["decoder"] as Stage | undefined) ?? null,
     // Old files leave the type out.
     model: { ...model, type: model.type ?? (model["merges"] === undefined ? "WordPiece" : "BPE") },
+    vocabulary: tables?.vocabulary ?? vocabularyOf(model),
+    merges: tables?.merges ?? (model["merges"] as readonly Merge[] | undefined) ?? [],
     addedTokens: ((file["added_tokens"] ?? []) as Readonly<Record<string, unknown>>[]).map(addedToken),
   };
-}
-
-/** JSON.parse: no number in the file is beyond 2^53, and the file may have 30 MB. */
-function parsed(bytes: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new AppError("configuration", "tokenizer.json is not JSON", { cause });
-  }
 }
 
 function addedToken(entry: Readonly<Record<string, unknown>>): AddedToken {
@@ -72,16 +71,9 @@ function addedToken(entry: Readonly<Record<string, unknown>>): AddedToken {
   };
 }
 
-/** The strings of the model's vocabulary with their ids. */
-export function vocabularyOf(model: Stage): Map<string, number> {
-  const vocabulary = new Map<string, number>();
-  if (Array.isArray(model["vocab"])) {
-    for (const [id, entry] of model["vocab"].entries()) vocabulary.set(String(entry[0]), id);
-    return vocabulary;
-  }
-  const ids = model["vocab"] as Readonly<Record<string, number>>;
-  for (const token in ids) vocabulary.set(token, ids[token] as number); // a third of the time of Object.entries
-  return vocabulary;
+function vocabularyOf({ vocab }: Stage): ReadonlyMap<string, number> {
+  if (Array.isArray(vocab)) return new Map(vocab.map((entry, id) => [String(entry[0]), id]));
+  return new Map(Object.entries(vocab as Readonly<Record<string, number>>));
 }
 
 /**

