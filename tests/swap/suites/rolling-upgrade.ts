@@ -68,7 +68,7 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
     /** Waits until the router sees workers of these releases. */
     async function untilSeen(...releases: string[]): Promise<void> {
       const request = await requestFor(conversations({ count: 1 })[0]!.first);
-      await waitFor({ what: `workers of ${releases.join(" and ")}`, deadlineMs: 20_000 }, async () => {
+      await waitFor({ what: `workers of ${releases.join(" and ")}` }, async () => {
         const { kinds } = await explain(stack, request);
         const seen = kinds.flatMap((kind) => kind.workers.map(() => kind.releases[0]!));
         return seen.sort().join() === [...releases].sort().join() ? true : undefined;
@@ -159,26 +159,21 @@ export async function rollingUpgrade(newer: Release, { learns = false } = {}): P
         blockSize: 32,
       };
       const router = started.use(await startOurRouter(place, options));
-      const wide = (
-        await Promise.all(
-          conversations({ count: 60 })
-            .slice(40)
-            .map(({ first }) => requestFor(first)),
-        )
-      ).values();
+      const unseen = conversations({ count: 600 }).slice(400).values(); // a verdict comes a second after its stream
+      const next = (): Promise<ImageRequest> => requestFor(unseen.next().value!.first);
       const kindsOf = async (request: ImageRequest) => (await explain(stack, request, router, "expecting")).kinds;
       const dialects = (kinds: readonly ExplainedKind[]) => [...new Set(kinds.flatMap(({ image_dialects: of }) => of))].sort().join();
-      const first = wide.next().value!;
+      const first = await next();
       await waitFor({ what: "the record of the worker that was replaced to go with its lease" }, async () =>
         dialects(await kindsOf(first)).includes("oov-s1") ? undefined : true,
       );
       expect(dialects(await kindsOf(first))).toBe("in-vocab");
       await waitFor({ what: "both workers to be known" }, async () => {
-        const request = wide.next().value!;
+        const request = await next();
         usageOf(await generate(stack, request, router, "expecting"));
         return dialects(await kindsOf(request)) === "pad" ? true : undefined;
       });
-      const request = wide.next().value!;
+      const request = await next();
       const kinds = await kindsOf(request);
       expect(kinds).toMatchObject([{ quality: "exact", image_dialects: ["pad"] }]);
       usageOf(await generate(stack, request, router, "expecting"));
