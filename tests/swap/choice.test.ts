@@ -125,7 +125,7 @@ for (const release of withFurther<Release>(["1.0.2", "1.6.1"], ["1.4.2"])) {
 
     const applicable = Object.entries(situations).filter(([, { releases: all }]) => all?.includes(release) ?? true);
     it.each(applicable)("lie in our set of minima: %s", async (_name, { config, override }) => {
-      await using real = await startRealRouter(stack.place, { release, component: "mocker", blockSize, config });
+      await using real = await startRealRouter(stack.place, { release, component: "mocker", workers: mockers, blockSize, config });
       const hasIndex = config.overlap_score_weight !== 0; // else a real router keeps none, and its overlaps are 0
       if (hasIndex) await untilBothKnowAll(real);
       const ours = new LocalScheduler({ blockSize, config, now: () => 0, random: Math.random });
@@ -163,6 +163,7 @@ for (const release of withFurther<Release>(["1.0.2", "1.6.1"], ["1.4.2"])) {
         await using real = await startRealRouter(stack.place, {
           release,
           component: "mocker",
+          workers: mockers,
           blockSize,
           config: { use_kv_events: false },
         });

@@ -8,7 +8,7 @@
 // Not compared: `mdc_sum`, and the cause that 1.6.1 hides behind "Invalid request". Not asked, for ours differs: /v1/messages whose
 // last turn holds a tool's outcome and text (1.6.1 calls it tool_result, ours goes by the last turn of the prompt); a rank that
 // no worker has beside a pin (1.6.1 passes it on); a session whose worker was killed (1.6.1 fails its requests until the lease ends).
-import { type Cluster, cluster, type HttpFrontend, startDynamoFrontend, startOurFrontend, untilListed } from "@mm-router/testkit";
+import { type Cluster, cluster, type HttpFrontend, startDynamoFrontend, startOurFrontend, waitFor } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { comparableRequest } from "../../services/frontend/test/replay/comparison.ts";
@@ -17,6 +17,7 @@ import { RecordingWorkers } from "./harness/recording-workers.ts";
 
 const release = "1.6.1";
 const adapters = ["lora-a", "org/lora b"];
+const workerCount = 3;
 
 type Headers = Readonly<Record<string, string>>;
 interface Step {
@@ -129,23 +130,33 @@ await describeRelease("sessions, pins and adapters", release, () => {
     const { place, model: folder } = system;
     const args = ["--enable-anthropic-api", "--router-session-affinity-ttl-secs", "600"];
     const [recording, real, own] = await Promise.all([
-      RecordingWorkers.start(place, release, 3, { folder, name: "base", adapters }),
+      RecordingWorkers.start(place, release, workerCount, { folder, name: "base", adapters }),
       startDynamoFrontend(place, { release, args }),
       startOurFrontend(place, { args }),
     ]);
     workers = started.use(recording);
     theirs = started.use(real);
     ours = started.use(own);
-    await Promise.all([theirs, ours].flatMap((frontend) => ["base", ...adapters].map((name) => untilListed(frontend, name))));
-    await warm();
+    for (const frontend of [theirs, ours]) await untilAllTakeTurns(frontend);
+    await align();
   });
   afterAll(() => started.disposeAsync());
 
-  /** 1.6.1 lists a model a moment before it serves it; afterwards it is the same worker's turn at both. */
-  async function warm(): Promise<void> {
+  /** A frontend lists a model as soon as it knows one worker of it, and learns of the others later. */
+  async function untilAllTakeTurns(frontend: HttpFrontend): Promise<void> {
+    for (const model of ["base", ...adapters]) {
+      await waitFor({ what: `${frontend.child.name} to know all workers of ${model}`, child: frontend.child }, async () => {
+        const chosen = new Set<number>();
+        for (let n = 0; n < workerCount; n++) for (const worker of (await asked(frontend, to(model))).chosen) chosen.add(worker);
+        return chosen.size === workerCount || undefined;
+      });
+    }
+  }
+
+  /** Afterwards it is the same worker's turn at both. */
+  async function align(): Promise<void> {
     const turn = async (frontend: HttpFrontend) => (await asked(frontend, plain)).chosen[0];
-    let real = await turn(theirs);
-    while (real === undefined) real = await turn(theirs);
+    const real = await turn(theirs);
     while ((await turn(ours)) !== real);
   }
 

@@ -1,10 +1,10 @@
 // Dynamo's own KvRouter, of a release's bindings, over the workers of a place: it decides, and the test asks.
 //
-//   await using router = await startRealRouter(place, { release: "1.6.1", component, config: { use_remote_indexer: true } });
+//   await using router = await startRealRouter(place, { release: "1.6.1", component, workers: 2, config: { use_remote_indexer: true } });
 //   await router.bestWorker(tokens)      { workerId, dpRank, overlap }, without booking
 import { join } from "node:path";
 import { parseJson } from "@mm-router/protocol";
-import { type Place, type Release, type StartedProcess, startPython } from "@mm-router/testkit";
+import { type Place, type Release, type StartedProcess, startPython, waitFor } from "@mm-router/testkit";
 import { lineCallsTo } from "./line-calls.ts";
 
 const script = join(import.meta.dirname, "../python/kv_router.py");
@@ -13,6 +13,8 @@ export interface RealRouterOptions {
   readonly release: Release;
   /** The workers' component. */
   readonly component: string;
+  /** How many of them there are. */
+  readonly workers: number;
   /** Of `KvRouterConfig`. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly blockSize?: number;
@@ -44,13 +46,17 @@ export interface RealRouter extends StartedProcess {
   free(requestId: string): Promise<void>;
 }
 
-/** Resolves when the router stands and knows a worker. */
+/** Resolves when the router stands and knows all workers: it chooses among those of which it knows. */
 export async function startRealRouter(place: Place, options: RealRouterOptions): Promise<RealRouter> {
-  const { release, component, config = {}, blockSize = 32 } = options;
+  const { release, component, workers, config = {}, blockSize = 32 } = options;
   const socketPath = join(place.directory, `router-${process.hrtime.bigint()}.sock`);
   const args = [script, socketPath, place.namespace, component, `${blockSize}`, JSON.stringify(config)];
   const started = await startPython(place, { name: "KvRouter", release, args });
   const ask = await lineCallsTo(socketPath, started);
+  await waitFor({ what: `the KvRouter to know ${workers} workers`, child: started.child }, async () => {
+    const loads = (await ask("get_potential_loads", { token_ids: [1] })) as readonly object[];
+    return loads.length === workers || undefined;
+  });
   return {
     ...started,
     bestWorker: async (token_ids, request_id, more = {}) => {
