@@ -76,8 +76,8 @@ export async function startIndexStack({ release, requestPlane, eventPlane }: Ind
 
 /** Waits until the index holds of these workers what each of them says it holds, and of others nothing. */
 export async function expectSameBlocks(
-  { runtime, place }: IndexStack,
-  indexer: StackIndexer,
+  { runtime, place }: Pick<IndexStack, "runtime" | "place">,
+  indexer: Pick<StackIndexer, "url">,
   workers: readonly { readonly component: string; readonly instanceId: bigint }[],
   timeout = patienceMs,
 ): Promise<number> {

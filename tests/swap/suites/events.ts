@@ -1,10 +1,10 @@
 // (e) Events of real workers in our index: equal to what each worker tells about itself, found by hashes of plain tokens.
 import { blockHashes, xxh3 } from "@mm-router/kv";
-import { waitFor } from "@mm-router/testkit";
 import { describe, expect, it } from "vitest";
 import type { CellOf } from "../harness/cell.ts";
 import { type Index, queryIndex, untilHeld } from "../harness/index-query.ts";
-import { dumpOfIndexer, dumpOfWorker } from "../harness/index-view.ts";
+import { expectSameBlocks } from "../harness/index-stack.ts";
+import { dumpOfWorker } from "../harness/index-view.ts";
 import { callInstance } from "../harness/our-client.ts";
 import { tokensRequest } from "../harness/tokens-request.ts";
 
@@ -32,16 +32,8 @@ export function eventsSuite(cell: CellOf): void {
 
     it("equals what each worker tells about itself, where it does", async () => {
       const { runtime, place, component, workers, indexer } = cell();
-      const dumps = await Promise.all(
-        workers.map(async ({ instanceId }) => [instanceId, await dumpOfWorker(runtime, place, component, instanceId)] as const),
-      );
-      const told = new Map(dumps.filter((dump): dump is readonly [bigint, Set<string>] => dump[1] !== undefined && dump[1].size > 0));
-      if (told.size === 0) return; // durable events: such a worker has no index of its own
-      await waitFor({ what: "our index to hold as much as the workers" }, async () => {
-        const paths = await dumpOfIndexer(indexer!.url);
-        return [...told].every(([id, own]) => paths.get(id)?.size === own.size) || undefined;
-      });
-      expect(await dumpOfIndexer(indexer!.url)).toEqual(told);
+      if ((await dumpOfWorker(runtime, place, component, workers[0]!.instanceId)) === undefined) return; // durable events: no index of its own
+      await expectSameBlocks({ runtime, place }, indexer!, workers);
     });
   });
 }
