@@ -17,6 +17,7 @@ import {
   startDynamoFrontend,
   startOurFrontend,
   untilListed,
+  untilServed,
 } from "@mm-router/testkit";
 import { describeReleases } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -183,15 +184,9 @@ for (const release of ["1.0.2", "1.4.2", "1.6.1"] as const) {
       const args = ["--enable-anthropic-api"];
       theirs = started.use(await startDynamoFrontend(system.place, { release: frontendRelease, args }));
       ours = started.use(await startOurFrontend(system.place, { args: [...args, "--image-identity", "url"] }));
-      await Promise.all([untilListed(theirs, model), untilListed(ours, model)]);
-      await warm(theirs);
+      await Promise.all([untilServed(theirs, model), untilListed(ours, model)]);
     });
     afterAll(() => started.disposeAsync());
-
-    /** 1.6.1 lists a model a moment before it serves it. */
-    async function warm({ url }: HttpFrontend): Promise<void> {
-      while ((await ask(url, { id: "", path: "/v1/chat/completions", body: short })).status === 503);
-    }
 
     it("are answered alike by the real frontend and by ours", async () => {
       const differing: unknown[] = [];

@@ -17,6 +17,7 @@ import {
   startOurFrontend,
   startOurRouter,
   untilListed,
+  untilServed,
   waitFor,
 } from "@mm-router/testkit";
 import { describeRelease } from "@mm-router/testkit/requires";
@@ -83,7 +84,12 @@ for (const [release, requestPlane] of [
     it("a real KvRouter without an index of its own picks the holder that ours names, one question a decision", async () => {
       await fill();
       const config = { use_remote_indexer: true };
-      await using router = await startRealRouter(stack.place, { release, component: workers[0]!.component, config });
+      await using router = await startRealRouter(stack.place, {
+        release,
+        component: workers[0]!.component,
+        workers: workers.length,
+        config,
+      });
       const before = await queriesAnswered();
       for (const [n, first] of prompts.entries()) {
         expect(await router.bestWorker(tokensFrom(first))).toEqual({ workerId: holderOf(n).instanceId, dpRank: 0, overlap: 3 });
@@ -95,7 +101,7 @@ for (const [release, requestPlane] of [
     it("a real frontend in kv mode sends a prompt again to the worker that our index names", async () => {
       const args = ["--use-remote-indexer"];
       await using frontend = await startDynamoFrontend(stack.place, { release, routerMode: "kv", args });
-      await untilListed(frontend, internalModel);
+      await untilServed(frontend, internalModel);
       const before = await queriesAnswered();
       await expectPrefixesAreMetAgain(frontend, internalModel, indexer.instanceId);
       expect((await queriesAnswered()) - before).toBeGreaterThanOrEqual(8);
@@ -103,7 +109,7 @@ for (const [release, requestPlane] of [
 
     it("our mm-router sends a prompt again to the worker that a real served index names", async () => {
       const component = workers[0]!.component;
-      expect((await indexer.child.terminate(10_000)).code).toBe(0);
+      expect((await indexer.child.terminate(30_000)).code).toBe(0);
       await using serving = await startDynamoFrontend(stack.place, { release, routerMode: "kv", serveIndexer: true });
       const served = `v1/instances/${stack.place.namespace}/${component}/`;
       const realIndex = await waitFor({ what: "the real index to register", child: serving.child }, async () => {

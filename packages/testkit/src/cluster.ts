@@ -21,6 +21,7 @@ import {
   startDynamoMocker,
   startDynamoWorker,
   untilListed,
+  untilServed,
   type WorkerOptions,
 } from "./dynamo.ts";
 import { factsOf } from "./dynamo-release.ts";
@@ -120,7 +121,7 @@ export async function cluster(options: ClusterOptions): Promise<Cluster> {
     routers.push(started.use(await startOurRouter(place, routerOptions)));
   }
   const callable = routers.length > 0 ? publicModel : internalModel;
-  await Promise.all(frontends.map((frontend) => untilListed(frontend, callable)));
+  await Promise.all(frontends.map((frontend) => ("statusUrl" in frontend ? untilListed : untilServed)(frontend, callable)));
 
   const all = started.move();
   const dispose = (): Promise<void> => all.disposeAsync();

@@ -149,6 +149,22 @@ export async function untilListed(frontend: HttpFrontend, model: string): Promis
   });
 }
 
+/** Waits until a frontend answers for the model: a real one lists it some milliseconds before it opens its routes. Asks for one token. */
+export async function untilServed(frontend: HttpFrontend, model: string): Promise<void> {
+  await untilListed(frontend, model);
+  const { child, url } = frontend;
+  const request = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model, max_tokens: 1, messages: [{ role: "user", content: "ready?" }] }),
+  };
+  await waitFor({ what: `${child.name} to serve ${model}`, deadlineMs: readyTimeoutMs, child }, async () => {
+    const answer = await fetch(`${url}/v1/chat/completions`, { ...request, signal: AbortSignal.timeout(10_000) });
+    await answer.arrayBuffer();
+    return answer.ok || undefined;
+  });
+}
+
 /**
  * Runs a Python script of the tests in a release's environment until it ends.
  *
