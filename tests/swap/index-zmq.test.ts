@@ -1,5 +1,5 @@
 // What workers of ≥ 1.4 do when nobody sets DYN_EVENT_PLANE: they publish over ZMQ. Two indexers of ours bridge them into one log.
-import { etcdEntries, type Release } from "@mm-router/testkit";
+import { etcdEntries, type Release, waitFor } from "@mm-router/testkit";
 import { describeProof } from "@mm-router/testkit/requires";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { expectSameBlocks, type IndexStack, type StackIndexer, startIndexStack } from "./harness/index-stack.ts";
@@ -30,8 +30,10 @@ for (const [release, requestPlane] of [
 
     it("of two real workers are in both indexes block for block, and once in the log, also after a worker was killed", async () => {
       const first = await stack.worker();
-      const channels = await etcdEntries(stack.place.etcdUrl, "v1/event_channels/");
-      expect(channels.filter(({ key, value }) => key.includes("/kv-events/") && value.includes('"Zmq"'))).toHaveLength(1);
+      await waitFor({ what: "one channel of KV events over ZMQ" }, async () => {
+        const channels = await etcdEntries(stack.place.etcdUrl, "v1/event_channels/");
+        return channels.filter(({ key, value }) => key.includes("/kv-events/") && value.includes('"Zmq"')).length === 1 || undefined;
+      });
       await ask(first, 1_000); // before any indexer is there
       const one = await stack.indexer(first.component);
       const two = await stack.indexer(first.component);

@@ -74,11 +74,12 @@ function peerSuite(release: Release, plane: RequestPlane): void {
       const args = [script, "serve", "peers.theirs.generate"];
       peer = started.use(await startPython(place, { name: "dynamo_peer", release, args, onLine: (line) => said.push(...saidIn([line])) }));
       client = runtime.endpoint({ namespace: "peers", component: "theirs", endpoint: "generate" }).client();
-      await waitFor({ what: "the real endpoint's record", deadlineMs: 60_000, child: peer.child }, async () => client.instances.list()[0]);
+      await waitFor({ what: "the real endpoint's record", child: peer.child }, async () => client.instances.list()[0]);
     });
 
-    it("registers the instance id that it has itself", () => {
-      expect(client.instances.list().map(({ instanceId }) => `${instanceId}`)).toEqual([said[0]?.served]);
+    it("registers the instance id that it has itself", async () => {
+      const { served } = await waitFor({ what: "the real endpoint to say its id", child: peer.child }, async () => said[0]);
+      expect(client.instances.list().map(({ instanceId }) => `${instanceId}`)).toEqual([served]);
     });
 
     it("streams to us, under our context id, and ends", async () => {
@@ -101,15 +102,13 @@ function peerSuite(release: Release, plane: RequestPlane): void {
       expect(items).toHaveLength(3);
     });
 
-    it("stops within two seconds when we leave", async () => {
+    it("stops when we leave", async () => {
       const leaving = new AbortController();
       const stream = await client.roundRobin(callOf({ mode: "slow" }, { contextId: "leaving", signal: leaving.signal }));
       const reading = framesOf(stream);
       leaving.abort();
       await expect(reading).rejects.toMatchObject({ code: "client_closed" });
-      await waitFor({ what: "the endpoint to see that we left", deadlineMs: 2_000 }, async () =>
-        said.find(({ left }) => left === "leaving"),
-      );
+      await waitFor({ what: "the endpoint to see that we left" }, async () => said.find(({ left }) => left === "leaving"));
     });
 
     it("that is killed is lost for us within two seconds, and not found by the next request", async () => {

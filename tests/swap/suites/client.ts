@@ -56,7 +56,7 @@ export function clientSuite(cell: CellOf): void {
           },
         });
         expect(outcome.error?.code).toBe("client_closed");
-        expect(outcome.items.length).toBeLessThan(100);
+        expect(outcome.items.length).toBeLessThan(5_000); // of 10 000 in 20 s: all that came while this process slept comes at once
       };
       if (["0.9.1", "1.0.2"].includes(release))
         await leave(); // these compute to the end

@@ -17,7 +17,7 @@ export function servedIndexSuite(cell: CellOf, release: Parameters<typeof factsO
     let realIndex: bigint;
     beforeAll(async () => {
       const { place, component, indexer, routers } = cell();
-      await Promise.all(routers.map(({ child }) => child.terminate(10_000)));
+      await Promise.all(routers.map(({ child }) => child.terminate(30_000)));
       expect(await registeredInstances(place.etcdUrl, `${place.namespace}/mm_router/generate`)).toEqual([]);
       const frontend = started.use(await startDynamoFrontend(place, { release, routerMode: "kv", serveIndexer: true }));
       await untilListed(frontend, internalModel);
