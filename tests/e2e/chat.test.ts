@@ -44,14 +44,14 @@ await describeReal("chat through the whole chain", real.infra, () => {
     });
 
     it("comes streamed, piece by piece, usage last", async () => {
-      const request = chatRequest(uniquePrompt(), 2 * simulatedTokens);
+      const request = chatRequest(uniquePrompt(), 10 * simulatedTokens); // half a second: tokens of a moment in which a process slept come at once
       const stream = await chain.openai.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } });
       const chunks: OpenAI.ChatCompletionChunk[] = [];
       for await (const chunk of stream) chunks.push(chunk);
       const pieces = chunks.flatMap(({ choices }) => choices[0]?.delta.content || []);
-      expect(pieces.join("")).toBe(simulatedText.repeat(2));
+      expect(pieces.join("")).toBe(simulatedText.repeat(10));
       expect(pieces.length).toBeGreaterThan(2);
-      expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 2 * simulatedTokens } });
+      expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: 10 * simulatedTokens } });
     });
 
     it("comes as a completion, whole and streamed", async () => {
@@ -74,7 +74,7 @@ await describeReal("chat through the whole chain", real.infra, () => {
       const stream = await chain.openai.chat.completions.create({ ...chatRequest(uniquePrompt(), 20_000), stream: true });
       for await (const chunk of stream) {
         if (!chunk.choices[0]?.delta.content) continue;
-        expect(sum(await runningIn(chain.simulatedWorkers))).toBe(1);
+        await waitFor({ what: "one request to run" }, async () => sum(await runningIn(chain.simulatedWorkers)) === 1 || undefined);
         stream.controller.abort();
       }
       await waitFor({ what: "the worker to stop" }, async () =>
@@ -149,8 +149,6 @@ await describeReal("chat through the whole chain", real.infra, () => {
   }
 
   async function untilIndexed(blocks: number): Promise<void> {
-    await waitFor({ what: `the index to hold ${blocks} blocks`, deadlineMs: 10_000 }, async () =>
-      (await indexedBlocks(chain)) >= blocks ? true : undefined,
-    );
+    await waitFor({ what: `the index to hold ${blocks} blocks` }, async () => ((await indexedBlocks(chain)) >= blocks ? true : undefined));
   }
 });

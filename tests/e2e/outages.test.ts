@@ -18,8 +18,10 @@ await describeReal("outages", real.infra, () => {
   });
   afterAll(() => chain?.[Symbol.asyncDispose]());
 
-  const ask = async (prompt: string): Promise<string | null> =>
-    (await chain.openai.chat.completions.create(chatRequest(prompt), { timeout: 5_000 })).choices[0]!.message.content;
+  const ask = async (prompt: string, timeout = 30_000): Promise<string | null> =>
+    (await chain.openai.chat.completions.create(chatRequest(prompt), { timeout })).choices[0]!.message.content;
+  /** For who asks again. */
+  const impatientMs = 5_000;
 
   describe("every process serves again, and KV hits come back, after a restart of", () => {
     it.each([
@@ -63,7 +65,7 @@ await describeReal("outages", real.infra, () => {
   async function untilServed(services: readonly OurProcess[]): Promise<void> {
     const before = await requestsOf(services);
     await waitFor({ what: "every router and worker to serve again", deadlineMs: recoveryMs }, async () => {
-      await Promise.all([ask(uniquePrompt()), ask(uniquePrompt())]); // together: load spreads them
+      await Promise.all([ask(uniquePrompt(), impatientMs), ask(uniquePrompt(), impatientMs)]); // together: load spreads them
       const now = await requestsOf(services);
       return now.every((requests, index) => requests > before[index]!) ? true : undefined;
     });
@@ -74,7 +76,7 @@ await describeReal("outages", real.infra, () => {
     const prompt = uniquePrompt();
     const before = await overlapBlocks(chain);
     await waitFor({ what: "a KV hit", deadlineMs: recoveryMs }, async () => {
-      await ask(prompt);
+      await ask(prompt, impatientMs);
       return (await overlapBlocks(chain)) > before ? true : undefined;
     });
   }

@@ -35,7 +35,7 @@ told("chat", content=answer.choices[0].message.content, usage=answer.usage.to_di
 
 chunks = list(
     client.chat.completions.create(
-        model=model, messages=messages, max_tokens=22, stream=True, stream_options={"include_usage": True}
+        model=model, messages=messages, max_tokens=110, stream=True, stream_options={"include_usage": True}
     )
 )
 told(
