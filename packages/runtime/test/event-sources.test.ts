@@ -83,9 +83,9 @@ async function captured(): Promise<{ source: JetStreamSource; subject: string; s
   return { source: new JetStreamSource(nats, { stream, create, checkIntervalMs }, log), subject: kvEventSubjects(where)[0]!, stream };
 }
 
-/** Stored when it resolves. */
+/** Stored when it resolves; once, though it was not heard that it is and is published again. */
 async function publish(subject: string, ...texts: string[]): Promise<void> {
-  for (const text of texts) await jetstream(nats).publish(subject, text);
+  for (const text of texts) await jetstream(nats).publish(subject, text, { msgID: text });
 }
 
 const lastOf = (text: string) => (seen: string[]) => seen.at(-1) === text;
@@ -176,7 +176,7 @@ describe("JetStreamSource", () => {
             () => true,
             () => false,
           ),
-        { timeout: 10_000 },
+        { timeout: 30_000 },
       )
       .toBe(true);
     expect((await drain.until(lastOf("d"))).filter((seen) => seen !== "caught_up")).toEqual(["a", "b", "c", "stream_recreated", "d"]);
@@ -201,7 +201,7 @@ describe("JetStreamSource", () => {
     const connection = new SharedNats({ servers: own.url }, { name: "test", deadlineMs: 10_000 }, log);
     const client = await connection.connection();
     await (await jetstreamManager(client)).streams.add({ name: "kept", subjects: ["kept"] });
-    const publishTo = async (text: string) => void (await jetstream(client).publish("kept", text, { timeout: 2_000 }));
+    const publishTo = async (text: string) => void (await jetstream(client).publish("kept", text, { timeout: 2_000, msgID: text }));
     await using drain = new Drain(new JetStreamSource(client, { stream: "kept", checkIntervalMs }, log));
     await publishTo("a");
     await drain.until(lastOf("a"));
@@ -214,7 +214,7 @@ describe("JetStreamSource", () => {
             () => true,
             () => false,
           ),
-        { timeout: 20_000 },
+        { timeout: 30_000 },
       )
       .toBe(true);
     expect((await drain.until(lastOf("b"))).filter((seen) => seen !== "caught_up")).toEqual(["a", "b"]);
@@ -230,7 +230,7 @@ describe("JetStreamSource", () => {
     await create();
     const [subject] = kvEventSubjects(where) as [string];
     const source = new JetStreamSource(client, { stream: captureStreamName(where), create, checkIntervalMs }, log);
-    const publishTo = async (text: string) => void (await jetstream(client).publish(subject, text, { timeout: 2_000 }));
+    const publishTo = async (text: string) => void (await jetstream(client).publish(subject, text, { timeout: 2_000, msgID: text }));
     await using drain = new Drain(source);
     await publishTo("a");
     await drain.until(lastOf("a"));
@@ -243,7 +243,7 @@ describe("JetStreamSource", () => {
             () => true,
             () => false,
           ),
-        { timeout: 20_000 },
+        { timeout: 30_000 },
       )
       .toBe(true);
     expect((await drain.until(lastOf("b"))).filter((seen) => seen !== "caught_up")).toEqual(["a", "stream_recreated", "b"]);
@@ -257,7 +257,7 @@ describe("the capture stream", () => {
     async (prefix) => {
       const where = { namespace: `${prefix}${randomUUID().slice(0, 8)}`, component: "backend" };
       await ensureCaptureStream(nats, where, limits);
-      await ensureCaptureStream(nats, where, { bytesMax: 1024 * 1024, ageMaxS: 1 });
+      await ensureCaptureStream(nats, where, { bytesMax: 1024 * 1024, ageMaxS: 60 });
       const [flat, scoped] = kvEventSubjects(where) as [string, string];
       const subjects = [flat, scoped.replace("*", "generate")];
       const publishers = subjects.map((subject) => new EventPublisher(nats, { subject, topic: "kv-events", publisherId: 2n ** 63n }));
