@@ -10,6 +10,7 @@ import { ensureInfraBinaries, startChild, startInfra } from "../src/launch/infra
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../../..");
 const silent = (): void => {};
+const patient = { timeout: 30_000 };
 
 describe("ensureInfraBinaries", () => {
   let folder: string;
@@ -66,10 +67,10 @@ describe("startChild", () => {
       args: ["-c", "trap '' TERM; sleep 100 & echo $!; wait; wait"],
       environment: process.env,
     });
-    await expect.poll(() => child.lastLines()).toHaveLength(1);
+    await expect.poll(() => child.lastLines(), patient).toHaveLength(1);
     const status = await child.terminate(100);
     expect(status.signal).toBe("SIGKILL");
-    await expect.poll(() => isRunning(Number(child.lastLines()[0]))).toBe(false);
+    await expect.poll(() => isRunning(Number(child.lastLines()[0])), patient).toBe(false);
   });
 
   it("resolves with the error when the command does not exist", async () => {
@@ -84,11 +85,11 @@ describe("startChild", () => {
       console.log(startChild({ name: "orphan", command: "/bin/sleep", args: ["100"], environment: {} }).pid);
       setInterval(() => {}, 1000);`;
     const parent = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-    const [said] = (await once(parent.stdout, "data", { signal: AbortSignal.timeout(15_000) })) as [Buffer];
+    const [said] = (await once(parent.stdout, "data", { signal: AbortSignal.timeout(30_000) })) as [Buffer];
     const orphan = Number(said.toString());
     expect(isRunning(orphan)).toBe(true);
     parent.kill("SIGKILL");
-    await expect.poll(() => isRunning(orphan), { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => isRunning(orphan), patient).toBe(false);
   });
 });
 

@@ -25,9 +25,9 @@ export interface EtcdCell extends AsyncDisposable {
   readonly keys: Readonly<Record<string, string>>;
 }
 
-export async function etcdCell(etcd: EtcdServer): Promise<EtcdCell> {
+export async function etcdCell(etcd: EtcdServer, leaseTtlS: number): Promise<EtcdCell> {
   const gateway = new EtcdGateway(etcd.url);
-  const discovery = await connectDiscovery(etcdConfig(etcd.url), { log: quiet });
+  const discovery = await connectDiscovery(etcdConfig(etcd.url, { leaseTtlS }), { log: quiet });
   const observer = await connectDiscovery(etcdConfig(etcd.url), { log: quiet });
   await gateway.put("s/old", "1"); // without a lease: stays until it is deleted
   await discovery.register((id) => ({ key: `s/own-${id}`, value: "2" }));

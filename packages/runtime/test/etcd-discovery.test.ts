@@ -105,7 +105,7 @@ describe("with an etcd that stays up", () => {
       await gateway.compact();
     };
     await using own = await followerInterrupted(etcd, interrupt);
-    await own.follower.shows({ "gap/x": "2" }, 2000); // silence alone would be noticed after 6 s
+    await own.follower.shows({ "gap/x": "2" }, 5_000); // silence alone would be noticed after 6 s
     await gateway.delete("gap/x");
     await own.follower.shows({});
   });

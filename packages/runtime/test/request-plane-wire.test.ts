@@ -62,7 +62,7 @@ async function rawCaller() {
     connected: connected.promise,
     ended: ended.promise,
     /** Waits until that many frames have come. */
-    frame: (count: number) => vi.waitUntil(() => frames.length >= count, { timeout: 5_000, interval: 10 }),
+    frame: (count: number) => vi.waitUntil(() => frames.length >= count, { timeout: 30_000, interval: 10 }),
     [Symbol.asyncDispose]: async () => void server.close(),
   };
 }
@@ -219,14 +219,14 @@ describe("the NATS micro service", () => {
     const name = `${served.address.namespace}_backend`;
     for (const [verb, recorded] of Object.entries(recordedAnswers())) {
       const answers = [`$SRV.${verb}`, `$SRV.${verb}.${name}`].map(async (subject) =>
-        (await connection.request(subject, "", { timeout: 2_000 })).json<object>(),
+        (await connection.request(subject, "", { timeout: 30_000 })).json<object>(),
       );
       for (const answer of await Promise.all(answers)) {
         expect(Object.keys(answer)).toEqual(Object.keys(recorded));
         expect(answer).toMatchObject({ type: (recorded as { type: string }).type, name, version: "0.1.0" });
       }
     }
-    const info = (await connection.request(`$SRV.INFO.${name}`, "", { timeout: 2_000 })).json<{
+    const info = (await connection.request(`$SRV.INFO.${name}`, "", { timeout: 30_000 })).json<{
       description: string;
       endpoints: object[];
     }>();

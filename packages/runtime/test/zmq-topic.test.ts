@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 const log = createLogger({ service: "test", level: "error", destination: () => {} });
 const topic = "active_sequences_events";
 const address = { namespace: "ns", component: "backend", endpoint: "generate" };
-const reached = { timeout: 10_000, interval: 20 };
+const reached = { timeout: 30_000, interval: 20 };
 
 class Hearing {
   readonly texts: string[] = [];

@@ -100,6 +100,6 @@ describe("WorkerSupervisor", () => {
     const grandchild = Number(lines[0]);
     expect(isAlive(grandchild)).toBe(true);
     await supervisor.stop();
-    await expect.poll(() => isAlive(grandchild)).toBe(false);
+    await expect.poll(() => isAlive(grandchild), { timeout: 30_000 }).toBe(false);
   });
 });
