@@ -3,6 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startFaultProxy } from "../src/fault-proxy.ts";
 
+const patient = { timeout: 30_000 };
+
 describe("startFaultProxy", () => {
   const echo = createServer((socket) => socket.on("error", () => {}).pipe(socket));
   let target: number;
@@ -35,15 +37,15 @@ describe("startFaultProxy", () => {
     proxy.latency(50);
     const sentAt = performance.now();
     socket.write("a");
-    await expect.poll(() => proxy.connections).toBe(1);
+    await expect.poll(() => proxy.connections, patient).toBe(1);
     let heard = "";
     socket.on("data", (chunk) => (heard += chunk));
-    await expect.poll(() => heard).toBe("a");
+    await expect.poll(() => heard, patient).toBe("a");
     expect(performance.now() - sentAt).toBeGreaterThan(95); // once in each direction, timers round down
     for (const letter of "bcdef") socket.write(letter);
     proxy.latency(0);
     socket.write("g");
-    await expect.poll(() => heard).toBe("abcdefg");
+    await expect.poll(() => heard, patient).toBe("abcdefg");
   });
 
   it.each(["toServer", "toClient"] as const)("holds back what goes %s and loses nothing of it", async (direction) => {

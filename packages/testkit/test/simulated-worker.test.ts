@@ -60,7 +60,10 @@ describe("startSimulatedWorker", () => {
     await Promise.all([nats.stop(), etcd.stop()]);
   });
 
-  async function call(request: object, signal = AbortSignal.timeout(10_000)): Promise<{ outputs: EngineOutput[]; error?: AppError }> {
+  async function call(
+    request: object,
+    { signal = AbortSignal.timeout(30_000), onOutput = (_soFar: readonly EngineOutput[]) => {} } = {},
+  ): Promise<{ outputs: EngineOutput[]; error?: AppError }> {
     const client = runtime.endpoint(address).client();
     await client.ready();
     const outputs: EngineOutput[] = [];
@@ -72,6 +75,7 @@ describe("startSimulatedWorker", () => {
           const error = errorOf(item);
           if (error !== undefined) throw error;
           outputs.push(decodeEngineOutput(item.data));
+          onOutput(outputs);
         }
       }
       return { outputs };
@@ -87,6 +91,7 @@ describe("startSimulatedWorker", () => {
   const prompt = (first: number, length = 64): number[] => Array.from({ length }, (_, at) => first + at);
 
   async function eventsDuring(work: () => Promise<unknown>, stored: number): Promise<RouterEvent[]> {
+    await (await workerRuntime.nats()).flush(); // what was published before does not count
     const connection = await runtime.nats();
     const subscription = connection.subscribe("namespace.test.component.backend.endpoint.generate.kv-events");
     const events: RouterEvent[] = [];
@@ -191,9 +196,10 @@ describe("startSimulatedWorker", () => {
     const cut = await call({ token_ids: prompt(902) });
     expect([tokensOf(cut.outputs).length, cut.error?.code]).toEqual([2, "worker_lost"]);
     const leaving = new AbortController();
-    const hanging = call({ token_ids: prompt(903) }, leaving.signal);
-    setTimeout(() => leaving.abort(), 200);
-    const hung = await hanging;
+    const leave = (soFar: readonly EngineOutput[]): void => {
+      if (tokensOf(soFar).length === 2) setTimeout(() => leaving.abort(), 200); // in which nothing comes
+    };
+    const hung = await call({ token_ids: prompt(903) }, { signal: leaving.signal, onOutput: leave });
     expect([tokensOf(hung.outputs).length, hung.error?.code]).toEqual([2, "client_closed"]);
   });
 });

@@ -84,7 +84,7 @@ describe("a frontend", () => {
     ((await response.json()) as { choices: { message: { content: string } }[] }).choices[0]!.message.content;
   const listed = async () =>
     ((await (await fetch(`${frontend.url}/v1/models`)).json()) as { data: { id: string }[] }).data.map(({ id }) => id);
-  const untilListed = (names: string[]) => vi.waitFor(async () => expect(await listed()).toEqual(names), { timeout: 15_000, interval: 20 });
+  const untilListed = (names: string[]) => vi.waitFor(async () => expect(await listed()).toEqual(names), { timeout: 30_000, interval: 20 });
 
   it("opens a route with its first model and closes it with the last one", async () => {
     expect([(await chat()).status, await listed()]).toEqual([404, []]);
@@ -92,7 +92,7 @@ describe("a frontend", () => {
     await untilListed(["m"]);
     expect(await contentOf(await chat())).toBe("a");
     await worker.stop();
-    await vi.waitFor(async () => expect(await (await chat()).text()).toBe(""), { timeout: 5_000, interval: 20 });
+    await vi.waitFor(async () => expect(await (await chat()).text()).toBe(""), { timeout: 30_000, interval: 20 });
   });
 
   it.each(["nats", "tcp"])("calls workers on the %s plane", async (plane) => {
@@ -109,7 +109,7 @@ describe("a frontend", () => {
     };
     const [a, b] = [await startWorker(says("a")), await startWorker(dies)];
     await vi.waitFor(async () => expect(await (await fetch(`${frontend.url}/v1/models/m/ready`)).text()).toContain('"workers":2'), {
-      timeout: 15_000,
+      timeout: 30_000,
       interval: 20,
     });
     const order = a.runtime.discovery.instanceId < b.runtime.discovery.instanceId ? ["a", "b"] : ["b", "a"];
@@ -124,7 +124,7 @@ describe("a frontend", () => {
   it("passes a request on when nobody listens under an id that still stands", async () => {
     const [, gone] = [await startWorker(says("a")), await startWorker(says("b"))];
     await vi.waitFor(async () => expect(await (await fetch(`${frontend.url}/v1/models/m/ready`)).text()).toContain('"workers":2'), {
-      timeout: 15_000,
+      timeout: 30_000,
       interval: 20,
     });
     await (await gone.runtime.nats()).close(); // its lease lives on, as after kill -9
@@ -187,7 +187,7 @@ describe("a frontend", () => {
     await untilListed(["m"]);
     const running = await chat({ stream: true });
     const closed = frontend.close();
-    await vi.waitFor(async () => expect((await fetch(`${frontend.url}/health`)).status).toBe(503), { timeout: 2_000, interval: 10 });
+    await vi.waitFor(async () => expect((await fetch(`${frontend.url}/health`)).status).toBe(503), { timeout: 30_000, interval: 10 });
     expect((await chat()).status).toBe(503);
     go.resolve();
     expect(await running.text()).toContain("data: [DONE]");

@@ -100,7 +100,7 @@ describe.each<[string, Omit<WorkerOptions, "address">]>([
     await story(worker);
     await expectSame(indexer, worker);
     await worker[Symbol.asyncDispose]();
-    await expect.poll(() => indexer.get("/workers"), { timeout: 10_000 }).toMatchObject({ body: [] });
+    await expect.poll(() => indexer.get("/workers"), { timeout: 30_000 }).toMatchObject({ body: [] });
     expect(await indexer.metric("mm_router_indexer_blocks")).toBe(0);
   });
 });
@@ -142,7 +142,7 @@ it("drops the blocks of a durable worker when events are missing, and builds up 
   await worker.remove(path(5), { lost: true });
   await worker.store(path(8, 9));
   await expect
-    .poll(async () => new Set((await indexer.blocksOf(worker)).map((row) => row.split(" ").at(-1))), { timeout: 10_000 })
+    .poll(async () => new Set((await indexer.blocksOf(worker)).map((row) => row.split(" ").at(-1))), { timeout: 30_000 })
     .toEqual(new Set(["8", "9"]));
 });
 
@@ -157,7 +157,7 @@ it("makes the log of events larger when workers with large caches come", async (
   expect(await bytesMax()).toBe(256 * 1024 * 1024);
   await using large = await ScriptedWorker.start({ nats, etcd }, { release: "1.6.1", address, poolBlocks: 700_000 });
   await expectSame(indexer, large);
-  await expect.poll(bytesMax, { timeout: 15_000, interval: 100 }).toBe(700_000 * 512);
+  await expect.poll(bytesMax, { timeout: 30_000, interval: 100 }).toBe(700_000 * 512);
 });
 
 it("reads the stream of durable workers without purging it", async () => {
@@ -183,7 +183,7 @@ it("serves what it has while a worker does not answer, and drops nothing but tha
   silent.silent = true;
   await silent.store(path(8), { lost: true });
   await silent.store(path(9));
-  await expect.poll(() => silent.asked.length, { timeout: 10_000 }).toBeGreaterThan(2);
+  await expect.poll(() => silent.asked.length, { timeout: 30_000 }).toBeGreaterThan(2);
   await other.store(path(9));
   await expectSame(indexer, other);
   silent.silent = false;
@@ -235,7 +235,7 @@ async function lookUp(
 ): Promise<IndexerAnswer> {
   await using runtime = await connect({ nats, etcd }, plane);
   const client = runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).client();
-  await expect.poll(() => client.instances.list().length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => client.instances.list().length, { timeout: 30_000 }).toBe(1);
   return decodeLookupAnswer(await client.ask(encodeLookup({ modelName, blockHashes: BigUint64Array.from(hashes) })));
 }
 
@@ -258,7 +258,7 @@ describe("kv_indexer_query, and kv_indexer_lookup as its short form", () => {
   async function answersTo(address: EndpointAddress, body: Buffer, plane: RequestPlaneConfig["plane"] = "nats"): Promise<IndexerAnswer[]> {
     await using runtime = await connect({ nats, etcd }, plane);
     const client = runtime.endpoint({ ...address, endpoint: "kv_indexer_query" }).client();
-    await expect.poll(() => client.instances.list().length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => client.instances.list().length, { timeout: 30_000 }).toBe(1);
     const stream = await client.roundRobin({ contextId: randomUUID(), body, signal: AbortSignal.timeout(5_000) });
     const frames: Buffer[] = [];
     for await (const bodies of stream) frames.push(...bodies);

@@ -166,7 +166,7 @@ describe("where the events since the snapshot are gone", () => {
     expect(await restored(second)).toBe(1);
     expect(await second.blocksOf(worker)).toEqual([]);
     await worker.store(path(8));
-    await expect.poll(() => second.metric("mm_router_indexer_blocks"), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => second.metric("mm_router_indexer_blocks"), { timeout: 30_000 }).toBe(1);
   });
 
   it("NATS was restarted meanwhile: ids of 0.9 tell of no loss, so its blocks are dropped; those of 1.2 stay until an id tells", async () => {
@@ -215,9 +215,9 @@ describe.each(["1.0.2", "1.2.1"])("durable events of %s that the index missed", 
     await worker.remove(path(5), { lost: true });
     await worker.store(path(8, 9));
     const ofRank = async (rank: number) => (await indexer.blocksOf(worker)).filter((row) => row.split(" ")[1] === `${rank}`).length;
-    await expect.poll(() => ofRank(0), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => ofRank(0), { timeout: 30_000 }).toBe(2);
     await worker.store(path(8, 10));
-    await expect.poll(() => ofRank(0), { timeout: 10_000 }).toBe(3);
+    await expect.poll(() => ofRank(0), { timeout: 30_000 }).toBe(3);
     expect(await ofRank(1)).toBe(1);
     expect(await indexer.metric('mm_router_indexer_recoveries_total{reason="gap",outcome="failed"}')).toBe(1);
   });

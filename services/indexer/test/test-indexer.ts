@@ -97,7 +97,7 @@ export function rowsOf(events: Iterable<RouterEvent>): string[] {
 }
 
 export async function expectSame(indexer: TestIndexer, worker: ScriptedWorker): Promise<void> {
-  await expect.poll(() => indexer.blocksOf(worker), { timeout: 15_000, interval: 50 }).toEqual(rowsOf(worker.truth.dump()));
+  await expect.poll(() => indexer.blocksOf(worker), { timeout: 30_000, interval: 50 }).toEqual(rowsOf(worker.truth.dump()));
 }
 
 export const path = (...tokens: number[]) => tokens.map(BigInt);

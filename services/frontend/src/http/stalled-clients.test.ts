@@ -44,7 +44,7 @@ describe("a client that does not read", () => {
 
   it("holds its worker back, and is cut off when it takes nothing for long", async () => {
     ask(true);
-    await vi.waitFor(() => expect(isDone()).toBeDefined(), { timeout: 20_000 });
+    await vi.waitFor(() => expect(isDone()).toBeDefined(), { timeout: 30_000 });
     expect(isDone()!.facts).toMatchObject({ client_left: true });
     expect(given).toBeLessThan(piecesMax / 2);
   });
@@ -54,7 +54,7 @@ describe("a client that does not read", () => {
       for (let at = 0; at < 400; at++) yield [item];
     };
     ask(false);
-    await vi.waitFor(() => expect(isDone()).toBeDefined(), { timeout: 20_000 });
-    await vi.waitFor(async () => expect(await bench.connections()).toBe(0), { timeout: 20_000 });
+    await vi.waitFor(() => expect(isDone()).toBeDefined(), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await bench.connections()).toBe(0), { timeout: 30_000 });
   });
 });

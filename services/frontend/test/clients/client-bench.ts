@@ -67,7 +67,7 @@ export async function untilCancelled(worker: ScriptedWorker): Promise<boolean> {
     () => {
       if (worker.received.at(-1)?.cancelled !== true) throw new Error("the worker goes on");
     },
-    { timeout: 2_000, interval: 5 },
+    { timeout: 30_000, interval: 5 },
   );
   return true;
 }

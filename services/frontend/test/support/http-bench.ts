@@ -156,7 +156,7 @@ export class HttpBench {
 
   /** Waits until the log has the line of a request that is done. */
   async lastRequest(): Promise<Readonly<Record<string, unknown>>> {
-    return vi.waitFor(() => this.lines.find(({ msg }) => msg === "request done")!.facts!);
+    return vi.waitFor(() => this.lines.find(({ msg }) => msg === "request done")!.facts!, { timeout: 30_000 });
   }
 
   close(): void {
