@@ -33,7 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "packages/runtime": ["protocol"],
   "packages/kv-indexer": ["protocol", "kv", "runtime"],
   "packages/cli": ["protocol", "kv", "runtime", "frontend", "mm-router", "indexer", "trtllm-launcher"],
-  "services/frontend": ["protocol", "kv", "runtime"],
+  "services/frontend": ["protocol", "kv", "kv-indexer", "runtime"],
   "services/mm-router": ["protocol", "kv", "kv-indexer", "runtime"],
   "services/indexer": ["protocol", "kv", "kv-indexer", "runtime"],
   "services/trtllm-launcher": ["protocol", "runtime"],

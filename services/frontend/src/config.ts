@@ -1,5 +1,6 @@
 // Settings of the frontend: upstream's names and defaults (Dynamo 1.6.1) where the meaning is upstream's, `MMR_…` where it is ours.
 import { identityRules } from "@mm-router/kv";
+import { indexField, kvIndexerFields } from "@mm-router/kv-indexer";
 import { type ConfigOf, decimal, field, integer, port, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
 import { routerModes } from "./models/instance-choice.ts";
@@ -64,6 +65,8 @@ export const frontendFields = {
     env: "DYN_ROUTER_TEMPERATURE",
     help: "kv: 0: always the cheapest worker; above: drawn by cost",
   }),
+  index: indexField,
+  ...kvIndexerFields,
   indexDeadlineMs: field(integer(1).default(100), {
     flag: "index-deadline-ms",
     env: "MMR_INDEX_DEADLINE_MS",

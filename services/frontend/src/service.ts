@@ -2,17 +2,9 @@
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import {
-  AppError,
-  type CardFile,
-  type EndpointAddress,
-  indexLookupEndpoint,
-  indexQueryEndpoint,
-  type ModelCard,
-} from "@mm-router/protocol";
+import { AppError, type CardFile, type EndpointAddress, type ModelCard } from "@mm-router/protocol";
 import {
   connectRuntime,
-  IndexerClient,
   readCardFile,
   resolveModel,
   type RunningService,
@@ -28,6 +20,7 @@ import type { ServedPaths } from "./http/served-paths.ts";
 import { createHttpServer, type ServerDeps, type TlsFiles } from "./http/server.ts";
 import { frontendMetrics, timedText } from "./metrics.ts";
 import { type BusyThresholds, BusyWorkers } from "./models/busy-workers.ts";
+import { ComponentIndexes } from "./models/component-indexes.ts";
 import { loadCardText } from "./models/card-files.ts";
 import { InstanceDirectory } from "./models/instance-directory.ts";
 import { ModelSet } from "./models/model-set.ts";
@@ -183,6 +176,7 @@ function busyDefaults(config: FrontendConfig): BusyThresholds {
 
 function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime, { models, metrics, busy }: ServerDeps): ModelWatcher {
   const loadText = textLoader(config, deps);
+  const indexes = componentIndexes(config, runtime, deps);
   return new ModelWatcher(
     {
       namespaces: { exact: config.namespace, prefix: config.namespacePrefix },
@@ -197,7 +191,7 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
       log: deps.log,
       clock: systemClock,
       models,
-      kvOf: (address, card) => kvRouting(address, card, config, runtime, deps),
+      kvOf: (address, card) => kvRouting(address, card, config, indexes),
       isBusy: (id, model, card) => busy.isBusy(id, model, card),
       discovery: runtime.discovery,
       clientOf: (address) => runtime.endpoint(address).client(),
@@ -214,28 +208,13 @@ function watchModels(config: FrontendConfig, deps: ServiceDeps, runtime: Runtime
 }
 
 /** KV routing for Tokens workers, if that is the mode. */
-function kvRouting(
-  address: EndpointAddress,
-  card: ModelCard,
-  config: FrontendConfig,
-  runtime: Runtime,
-  { log, tracer }: ServiceDeps,
-): KvRouting | undefined {
+function kvRouting(address: EndpointAddress, card: ModelCard, config: FrontendConfig, indexes: ComponentIndexes): KvRouting | undefined {
   if (config.routerMode !== "kv" || card.model_input !== "Tokens") return undefined;
-  const query = runtime.endpoint({ ...address, endpoint: indexQueryEndpoint }).client();
-  const lookup = runtime.endpoint({ ...address, endpoint: indexLookupEndpoint }).client();
-  const options = {
-    deadlineMs: config.indexDeadlineMs,
-    failuresMax: indexFailuresMax,
-    restMs: indexRestMs,
-    clock: systemClock,
-    log,
-    tracer,
-  };
+  const index = indexes.of(address);
   return new KvRouting({
     card,
     loraName: loraNameOf(card),
-    index: new IndexerClient({ query, lookup }, options),
+    index,
     config: {
       overlap_score_credit: config.overlapScoreCredit,
       prefill_load_scale: config.prefillLoadScale,
@@ -243,11 +222,19 @@ function kvRouting(
     },
     clock: systemClock,
     random: Math.random,
-    close: () => {
-      query.close();
-      lookup.close();
-    },
+    close: index.release,
   });
+}
+
+function componentIndexes(config: FrontendConfig, runtime: Runtime, { log, tracer, signal }: ServiceDeps): ComponentIndexes {
+  const client = {
+    deadlineMs: config.indexDeadlineMs,
+    failuresMax: indexFailuresMax,
+    restMs: indexRestMs,
+    clock: systemClock,
+    tracer,
+  };
+  return new ComponentIndexes(config, { runtime, log, signal, client });
 }
 
 /** A worker that falls silent is lost to the answer, not only to the transport. */

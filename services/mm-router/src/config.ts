@@ -1,7 +1,7 @@
 // Settings of mm-router. Flags and defaults are those of upstream's `python -m examples.backends.trtllm.mm_router_worker`;
 // what it has no flag for has upstream's router names (DYN_ROUTER_…), the worker's names (DYN_MM_…) or ours (MMR_…).
 import type { KvRouterConfig } from "@mm-router/kv";
-import { kvIndexerFields } from "@mm-router/kv-indexer";
+import { indexField, kvIndexerFields } from "@mm-router/kv-indexer";
 import type { EndpointAddress } from "@mm-router/protocol";
 import { type ConfigOf, decimal, field, integer, modelFields, runtimeFields, yesNo } from "@mm-router/runtime";
 import { z } from "zod";
@@ -163,11 +163,7 @@ export const routerFields = {
     unit: "requests",
     help: "how many of the last routing decisions are remembered for who asks by request id; no prompt, URL or answer is (0: none)",
   }),
-  index: field(z.enum(["auto", "served", "own"]).default("auto"), {
-    flag: "index",
-    env: "MMR_INDEX",
-    help: "who knows what workers hold: an index that is served, one in this process, or (auto) this process unless one is served at its start",
-  }),
+  index: indexField,
   indexDeadlineMs: field(integer(1).default(100), {
     flag: "index-deadline-ms",
     env: "MMR_INDEX_DEADLINE_MS",

@@ -3,7 +3,7 @@
 //   model files ─▶ runtime ─▶ workers (waits) and index ─▶ handler ─▶ explain ─▶ instance record ─▶ card
 //   leaving: records, card ─▶ grace ─▶ running requests ─▶ the rest in reverse
 import { setTimeout as sleep } from "node:timers/promises";
-import { KvIndexer } from "@mm-router/kv-indexer";
+import { type AskedIndex, openIndex } from "@mm-router/kv-indexer";
 import { cardKey, decisionsEndpoint, encodeCardEntry } from "@mm-router/protocol";
 import {
   connectRuntime,
@@ -19,8 +19,6 @@ import {
   type ServiceConfig,
   type ServiceDeps,
   systemClock,
-  IndexerClient,
-  withDeadline,
 } from "@mm-router/runtime";
 import { compileSooner } from "./compile-sooner.ts";
 import { routerCard } from "./card.ts";
@@ -36,7 +34,6 @@ import { type ModelFiles, readModelFiles } from "./model-files.ts";
 import { createImageAnalyser, egressPolicyOf, type ImageModel, readImageModel } from "./multimodal/index.ts";
 import { KvRouter } from "./routing/kv-router.ts";
 import { OverlapSource } from "./routing/overlap-source.ts";
-import { OwnIndex } from "./routing/own-index.ts";
 import { openKvEvents, PublishedEvents } from "./routing/published-events.ts";
 import { SeenBlocks } from "./routing/seen-blocks.ts";
 import { Sentinel } from "./routing/sentinel.ts";
@@ -64,7 +61,7 @@ export async function createRouter(config: Config, deps: RouterDeps): Promise<Ru
   const runtime = opened.adopt(await connectRuntime(runtimeConfigOf(config, deps.service), deps), (connected) => connected.close());
   const downstream = await joinDownstream(runtime, downstreamOptions(config, model, metrics), opened, deps);
   const load = await keepLoad(config, { runtime, downstream, opened, deps });
-  const index = await openIndex(config, { runtime, downstream, opened, deps });
+  const index = await askedIndex(config, { runtime, downstream, opened, deps });
   const handlers = routingHandlers({ config, deps, model, runtime, downstream, load, index, metrics, opened });
   const leave = await appear(runtime, handlers, { config, deps, model, downstream });
   compileSooner();
@@ -128,44 +125,26 @@ function sentinelOf({
   return sentinel;
 }
 
-type IndexParts = Pick<RoutingParts, "runtime" | "downstream" | "opened" | "deps">;
-
 /** Where `use_kv_events` is off, nobody is asked. */
-async function openIndex(config: Config, parts: IndexParts): Promise<Pick<IndexerClient, "query">> {
-  const { downstream, deps } = parts;
-  const { query, lookup } = downstream.index;
-  const isServed = [query, lookup].some(({ instances }) => instances.list().length > 0);
-  const mayKeepOwn = config.useKvEvents && (config.index === "own" || (config.index === "auto" && !isServed));
-  if (mayKeepOwn && (config.index === "own" || (await isNatsThere(parts)))) return await openOwnIndex(config, parts);
-  return new IndexerClient(downstream.index, {
+function askedIndex(
+  config: Config,
+  { runtime, downstream, opened, deps }: Pick<RoutingParts, "runtime" | "downstream" | "opened" | "deps">,
+): Promise<AskedIndex> {
+  const { namespace, component } = downstream.address;
+  const client = {
     deadlineMs: config.indexDeadlineMs,
     failuresMax: config.indexFailuresMax,
     restMs: config.indexRestMs,
     clock: systemClock,
-    log: deps.log,
     tracer: deps.tracer,
-  });
+  };
+  const index = config.useKvEvents ? config.index : "served";
+  return openIndex(
+    { ...config, index, where: { namespace, component } },
+    { ...deps, runtime, endpoints: downstream.index, client },
+    opened,
+  );
 }
-
-async function openOwnIndex(config: Config, { runtime, downstream, opened, deps }: IndexParts): Promise<OwnIndex> {
-  const { namespace, component } = downstream.address;
-  const kvIndexer = opened.use(await KvIndexer.open({ ...config, where: { namespace, component } }, { ...deps, runtime }));
-  deps.log.info("keeping an index of its own", { wanted: config.index, ...kvIndexer.index.size });
-  return new OwnIndex(kvIndexer, systemClock);
-}
-
-/** Workers ≥ 1.4 can do without, and so can a router of theirs that nobody told to keep an index. */
-async function isNatsThere({ runtime, deps }: IndexParts): Promise<boolean> {
-  try {
-    await withDeadline(runtime.nats(), natsDeadlineMs, "connecting to NATS");
-    return true;
-  } catch (error) {
-    deps.log.warn("no NATS, so no index in this process: requests are routed by load until one is served", { error });
-    return false;
-  }
-}
-
-const natsDeadlineMs = 2_000;
 
 interface RoutingParts {
   readonly config: Config;
@@ -174,7 +153,7 @@ interface RoutingParts {
   readonly runtime: Runtime;
   readonly downstream: Downstream;
   readonly load: Load;
-  readonly index: Pick<IndexerClient, "query">;
+  readonly index: AskedIndex;
   readonly metrics: RouterMetrics;
   readonly opened: AsyncDisposableStack;
 }

@@ -1,6 +1,6 @@
 // KV routing in the frontend itself: to the worker that holds most of the prompt, weighed against what runs at each.
 //
-//   tokens ─▶ block hashes ─▶ served index ─▶ overlap ─┐
+//   tokens ─▶ block hashes ─▶ index ────────▶ overlap ─┐
 //                              own bookings ───────────┴─▶ cheapest rank, booked until its stream is over
 //
 // For prompts of text. What stands for an image is mm-router's affair: prompts with images follow the load alone.
@@ -8,6 +8,7 @@
 // I1  The index is optional: late or missing, the load decides.
 // I2  A booking ends exactly once, however its stream ends.
 import { blockHashes, type KvRouterConfig, LocalScheduler, type Booking } from "@mm-router/kv";
+import type { AskedIndex } from "@mm-router/kv-indexer";
 import {
   detectRelease,
   dialectOf,
@@ -17,7 +18,7 @@ import {
   type RankScore,
   type WorkerKey,
 } from "@mm-router/protocol";
-import type { Clock, IndexerClient, ResponseStream } from "@mm-router/runtime";
+import type { Clock, ResponseStream } from "@mm-router/runtime";
 
 /** What of a request decides its blocks. */
 export interface KvPrompt {
@@ -32,7 +33,7 @@ export interface KvPrompt {
 export interface KvRoutingDeps {
   readonly card: ModelCard;
   readonly loraName: string | undefined;
-  readonly index: Pick<IndexerClient, "query">;
+  readonly index: AskedIndex;
   readonly config: KvRouterConfig;
   readonly clock: Clock;
   /** In [0, 1). */

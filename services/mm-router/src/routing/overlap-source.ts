@@ -6,8 +6,9 @@
 //
 // Sequence hashes are computed here only where a prediction is kept: with an index that answers and no predicted ttl, nothing is.
 import { ApproximateIndex, type OverlapScore, RankMap, sequenceHashes } from "@mm-router/kv";
+import type { AskedIndex } from "@mm-router/kv-indexer";
 import type { WorkerKey } from "@mm-router/protocol";
-import type { Clock, IndexAnswer, IndexerClient } from "@mm-router/runtime";
+import type { Clock, IndexAnswer } from "@mm-router/runtime";
 
 export interface OverlapSourceOptions {
   /** false: nobody is asked, what was sent is all that is known. */
@@ -22,14 +23,14 @@ export interface OverlapSourceOptions {
 
 export class OverlapSource {
   private readonly options: OverlapSourceOptions;
-  private readonly index: Pick<IndexerClient, "query">;
+  private readonly index: AskedIndex;
   private readonly clock: Clock;
   /** What was sent while nobody answers. */
   private standIn: ApproximateIndex | undefined;
   /** What was sent a moment ago. */
   private readonly recent: ApproximateIndex | undefined;
 
-  constructor(options: OverlapSourceOptions, { index, clock }: { index: Pick<IndexerClient, "query">; clock: Clock }) {
+  constructor(options: OverlapSourceOptions, { index, clock }: { index: AskedIndex; clock: Clock }) {
     this.options = options;
     this.index = index;
     this.clock = clock;
@@ -38,7 +39,7 @@ export class OverlapSource {
   }
 
   /** Never rejects, but for a caller that left (`client_closed`). */
-  async query(...question: Parameters<IndexerClient["query"]>): Promise<IndexAnswer> {
+  async query(...question: Parameters<AskedIndex["query"]>): Promise<IndexAnswer> {
     const [, blockHashes] = question;
     if (!this.options.useKvEvents) return { scores: this.standIn!.findMatches(sequenceHashes(blockHashes)) };
     const answer = await this.index.query(...question);

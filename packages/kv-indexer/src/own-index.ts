@@ -1,12 +1,13 @@
-// An index in the router's own process, asked as a served one is, but without a way between.
+// An index in the asker's own process, asked as a served one is, but without a way between.
 //
-//   workers' events ─▶ packages/kv-indexer ─▶ findMatches, when the question is asked
+//   workers' events ─▶ KvIndexer ─▶ findMatches, when the question is asked
 //
-// What it costs instead: each router follows the events and keeps the blocks itself, and starts from the log and the workers alone.
-import type { KvIndexer } from "@mm-router/kv-indexer";
-import type { Clock, IndexAnswer, IndexerClient } from "@mm-router/runtime";
+// What it costs instead: each process follows the events and keeps the blocks itself, and starts from the log and the workers alone.
+import type { Clock, IndexAnswer } from "@mm-router/runtime";
+import type { KvIndexer } from "./kv-indexer.ts";
+import type { AskedIndex } from "./open-index.ts";
 
-export class OwnIndex implements Pick<IndexerClient, "query"> {
+export class OwnIndex implements AskedIndex {
   readonly #kvIndexer: Pick<KvIndexer, "findMatches" | "metrics">;
   readonly #clock: Clock;
 
