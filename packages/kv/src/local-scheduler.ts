@@ -230,7 +230,7 @@ export class LocalScheduler {
 /** Rendezvous hashing: each pair of block and rank has its own number; the rank with the lowest is preferred. */
 function affinity(block: bigint, { workerId, dpRank }: WorkerKey): number {
   const worker = mix(Number(workerId & 0xffff_ffffn), Number(workerId >> 32n), dpRank);
-  return mix(Number(block & 0xffff_ffffn), Number(block >> 32n), worker);
+  return mix(Number(block & 0xffff_ffffn), Number(block >> 32n), worker) >>> 0;
 }
 
 function isBefore(a: readonly number[], b: readonly number[]): boolean {

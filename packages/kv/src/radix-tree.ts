@@ -5,7 +5,16 @@
 //
 // Per (block, rank): 15–24 bytes in the rank's table and the rank's share of a 12-byte position, however many ranks there are.
 // A lookup reads a path in order and does work only where the holders change. Measured in bench/kv.
-import { AppError, type InstanceId, type RemovedBlocks, type RouterEvent, type StoredBlocks, type WorkerKey } from "@mm-router/protocol";
+import {
+  AppError,
+  type ExternalHash,
+  type InstanceId,
+  type RemovedBlocks,
+  type RouterEvent,
+  type StoredBlock,
+  type StoredBlocks,
+  type WorkerKey,
+} from "@mm-router/protocol";
 import type { ApplyOutcome, ClearedScope, IndexSize, KvIndex } from "./kv-index.ts";
 import type { OverlapScore, OverlapScores } from "./overlap.ts";
 import { dumpRank, type NamedPosition } from "./radix/dump-rank.ts";
@@ -89,7 +98,7 @@ export class RadixTree implements KvIndex {
       }
       return some !== 0;
     };
-    const depth = tree.walk(new Uint32Array(hashes.buffer, hashes.byteOffset, 2 * hashes.length), narrow);
+    const depth = tree.walk(new Int32Array(hashes.buffer, hashes.byteOffset, 2 * hashes.length), narrow);
     for (let word = 0; word < alive.length; word++) keep(word, 0, depth);
     return scores;
   }
@@ -188,8 +197,7 @@ export class RadixTree implements KvIndex {
   private store(known: Rank | undefined, worker: WorkerKey, { parent_hash, blocks }: StoredBlocks): ApplyOutcome {
     let position = root;
     if (parent_hash !== null) {
-      split(parent_hash);
-      position = known?.hashes.get(splitLow(), splitHigh()) ?? 0;
+      position = known === undefined ? 0 : parentIn(known, parent_hash, blocks);
       if (position === 0) return "parent_not_found";
     }
     if (!this.hasRoomFor(blocks.length)) return "index_full";
@@ -245,4 +253,13 @@ export class RadixTree implements KvIndex {
     this.byIndex[index] = undefined;
     this.freeIndexes.push(index);
   }
+}
+
+/** The position that a rank's new blocks follow, or 0. */
+function parentIn({ hashes }: Rank, parent: ExternalHash, blocks: readonly StoredBlock[]): number {
+  split(blocks.length === 0 ? parent : blocks[0]!.block_hash);
+  const low = splitLow();
+  const high = splitHigh();
+  split(parent);
+  return hashes.getBeside(splitLow(), splitHigh(), low, high);
 }

@@ -11,7 +11,7 @@ const loadMax = 0.75;
 const growth = 1.5;
 
 export class BranchTable {
-  private slots = new Uint32Array(capacityMin * words);
+  private slots = new Int32Array(capacityMin * words);
   private capacity = capacityMin;
   private size = 0;
   private readonly matches: (run: number, parent: number, low: number, high: number) => boolean;
@@ -76,7 +76,7 @@ export class BranchTable {
   private grow(): void {
     const old = this.slots;
     this.capacity = Math.ceil(this.capacity * growth);
-    this.slots = new Uint32Array(this.capacity * words);
+    this.slots = new Int32Array(this.capacity * words);
     for (let at = 0; at < old.length; at += words) if (old[at + 1] !== 0) this.insert(old[at]!, old[at + 1]! - 1);
   }
 }

@@ -13,14 +13,26 @@ const loadMax = 0.8;
 const growth = 1.6;
 
 export class EngineHashes {
-  private slots: Uint32Array;
+  private slots: Int32Array;
   private capacity: number;
   size = 0;
+  /** A slot that was read ahead; nothing reads it, but what is kept has to be fetched. */
+  private ahead = 0;
 
   /** @param room for so many entries before it grows */
   constructor(room = 0) {
     this.capacity = Math.max(capacityMin, Math.ceil(room / loadMax));
-    this.slots = new Uint32Array(this.capacity * words);
+    this.slots = new Int32Array(this.capacity * words);
+  }
+
+  /**
+   * The position, or 0. The slot of `next`, which is to be set soon, is read beside it: both are cache misses, and a processor waits for two
+   * at a time hardly longer than for one.
+   */
+  getBeside(low: number, high: number, nextLow: number, nextHigh: number): number {
+    const home = this.homeOf(low, high);
+    this.ahead = this.slots[this.homeOf(nextLow, nextHigh)]!;
+    return this.slots[this.findFrom(home, low, high) + 2]!;
   }
 
   /** The position, or 0. */
@@ -61,8 +73,8 @@ export class EngineHashes {
   }
 
   /** Low, high, position of each hash. */
-  copy(): Uint32Array {
-    const copy = new Uint32Array(this.size * words);
+  copy(): Int32Array {
+    const copy = new Int32Array(this.size * words);
     let to = 0;
     for (let at = 0; at < this.slots.length; at += words) {
       if (this.slots[at + 2] === 0) continue;
@@ -79,9 +91,17 @@ export class EngineHashes {
 
   /** Where the hash is, or the free slot where it would go. */
   private find(low: number, high: number): number {
+    return this.findFrom(this.homeOf(low, high), low, high);
+  }
+
+  private homeOf(low: number, high: number): number {
+    return slotOf(mix(low, high, 0), this.capacity) * words;
+  }
+
+  private findFrom(home: number, low: number, high: number): number {
     const { slots } = this;
     const end = slots.length;
-    let at = slotOf(mix(low, high, 0), this.capacity) * words;
+    let at = home;
     while (slots[at + 2] !== 0 && (slots[at] !== low || slots[at + 1] !== high)) {
       at += words;
       if (at === end) at = 0;
@@ -106,7 +126,7 @@ export class EngineHashes {
     const old = this.slots;
     const capacity = Math.ceil(this.capacity * growth);
     const end = capacity * words;
-    const slots = new Uint32Array(end);
+    const slots = new Int32Array(end);
     for (let from = 0; from < old.length; from += words) {
       const position = old[from + 2]!;
       if (position === 0) continue;

@@ -1,8 +1,10 @@
 // 64-bit hashes as pairs of 32-bit halves: what typed arrays hold and comparisons read without making a bigint.
+//
+// Halves and mixed bits are signed, whatever they stand for: to V8 a number of 2^31 or more is an object once it is passed on.
 import type { U64 } from "@mm-router/protocol";
 
 const wide = new BigUint64Array(1);
-const halves = new Uint32Array(wide.buffer);
+const halves = new Int32Array(wide.buffer);
 
 /** Splits a hash; read `splitLow` and `splitHigh` before the next call. */
 export function split(hash: U64): void {
@@ -28,10 +30,10 @@ export function mix(low: number, high: number, salt: number): number {
   let bits = low ^ Math.imul(high, 0x9e3779b1) ^ Math.imul(salt, 0x27d4eb2f);
   bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return (bits ^ (bits >>> 16)) >>> 0;
+  return bits ^ (bits >>> 16);
 }
 
-/** Maps 32 mixed bits to [0, capacity) for any capacity, by their upper bits. */
+/** Maps 32 mixed bits to [0, capacity) for any capacity below 2^31, by their upper bits. */
 export function slotOf(bits: number, capacity: number): number {
-  return Math.floor((bits * capacity) / 0x1_0000_0000);
+  return (((bits >>> 0) * capacity) / 0x1_0000_0000) | 0;
 }

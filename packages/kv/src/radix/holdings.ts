@@ -10,7 +10,7 @@ import type { EngineHashes } from "./engine-hashes.ts";
 import { PositionTree } from "./position-tree.ts";
 import { RankSets } from "./rank-sets.ts";
 
-export const nowhere = 0xffff_ffff;
+export const nowhere = -1;
 
 /** What one rank has stored. */
 export interface RankBlocks {
@@ -55,9 +55,7 @@ export class Holdings {
   /** The child of a position, made where there is none; `nowhere` below a forgotten one. */
   place(parent: number, low: number, high: number, wanted: number): number {
     if (parent === nowhere) return nowhere;
-    const child = this.tree.child(parent, low, high);
-    if (child !== 0) return child;
-    return this.tree.isAttached(parent) ? this.tree.grow(parent, low, high, wanted) : nowhere;
+    return this.tree.place(parent, low, high, wanted) || nowhere;
   }
 
   /** The rank holds a position without a name for it. */

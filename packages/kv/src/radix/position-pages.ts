@@ -27,7 +27,7 @@ export function sizeFor(count: number): number {
 const none = 0;
 
 export class PositionPages {
-  private readonly pages: Uint32Array[] = [];
+  private readonly pages: Int32Array[] = [];
   /** Per quad of positions: 1 + the size of the free extent that begins there, 0 = none does. */
   private readonly freeSizes: Uint8Array[] = [];
   /** Per quad of positions: the run it belongs to. */
@@ -40,7 +40,7 @@ export class PositionPages {
   }
 
   /** The records around a position: word `(position & pageMask) × recordWords` and on. */
-  page(position: number): Uint32Array {
+  page(position: number): Int32Array {
     return this.pages[position >>> pageBits]!;
   }
 
@@ -85,7 +85,7 @@ export class PositionPages {
 
   private newChunk(): number {
     if ((this.end & pageMask) === 0) {
-      this.pages.push(new Uint32Array(pagePositions * recordWords));
+      this.pages.push(new Int32Array(pagePositions * recordWords));
       this.freeSizes.push(new Uint8Array(pagePositions / 4));
       this.runs.push(new Uint32Array(pagePositions / 4));
     }

@@ -35,10 +35,21 @@ export class PositionTree {
     this.runs.used[run] = 1;
   }
 
-  /** The child of a position (whether attached or not) that an attached path leads to, or 0. */
-  child(parent: number, low: number, high: number): number {
-    const { base, live, forks } = this.runs;
+  /**
+   * The child of a position, added where an attached position has no such child; 0 below a position that is cut off and has none.
+   *
+   * @param wanted  how many blocks will follow in one path, itself included
+   */
+  place(parent: number, low: number, high: number, wanted: number): number {
     const run = this.pages.runOf(parent);
+    const child = this.childIn(run, parent, low, high);
+    if (child !== 0) return child;
+    return parent < this.runs.base[run]! + this.runs.live[run]! ? this.grow(run, parent, low, high, wanted) : 0;
+  }
+
+  /** The child of a position of this run (whether attached or not) that an attached path leads to, or 0. */
+  private childIn(run: number, parent: number, low: number, high: number): number {
+    const { base, live, forks } = this.runs;
     const offset = parent - base[run]!;
     if (offset + 1 < live[run]! && this.hasTokens(parent + 1, low, high)) return parent + 1;
     if ((forks[run]! & (1 << offset)) === 0) return 0; // no branch, no need to miss the table's cache line
@@ -46,10 +57,8 @@ export class PositionTree {
     return branch === -1 ? 0 : this.runs.base[branch]!;
   }
 
-  /** Adds a child to an attached position that has no such child; `wanted` is how many blocks will follow in one path, itself included. */
-  grow(parent: number, low: number, high: number, wanted: number): number {
+  private grow(run: number, parent: number, low: number, high: number, wanted: number): number {
     const { base, live, used, size } = this.runs;
-    const run = this.pages.runOf(parent);
     const end = base[run]! + used[run]!;
     const isLast = parent + 1 === end && live[run] === used[run];
     if (isLast && used[run]! < positionsOf(size[run]!) && run !== rootRun) {
@@ -99,12 +108,12 @@ export class PositionTree {
    * @param visit  called with the holders of the first position and whenever they change; depth = positions before it; false ends the walk
    * @returns how many positions were followed, the refused one not counted
    */
-  walk(query: Uint32Array, visit: (holders: number, depth: number) => boolean): number {
+  walk(query: Int32Array, visit: (holders: number, depth: number) => boolean): number {
     const depthMax = query.length / 2;
     let depth = 0;
     let holders = 0;
     for (let position = root; depth < depthMax; ) {
-      position = this.child(position, query[2 * depth]!, query[2 * depth + 1]!);
+      position = this.childIn(this.pages.runOf(position), position, query[2 * depth]!, query[2 * depth + 1]!);
       if (position === 0) return depth;
       const run = this.pages.runOf(position);
       const end = this.runs.base[run]! + this.runs.live[run]!;

@@ -31,7 +31,7 @@ export class RankImage {
   private readonly blocks: Holdings;
   private readonly rank: RankBlocks;
   /** Low, high, position of each name at the first slice. */
-  private readonly names: Uint32Array;
+  private readonly names: Int32Array;
   /** Ordinal of each name's node; 0 = not written yet. */
   private readonly ordinals: Uint32Array;
   /** Open addressing by position: index of its first name, plus 1. */

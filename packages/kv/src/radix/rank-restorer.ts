@@ -31,6 +31,7 @@ export class RankRestorer {
    * @throws AppError `protocol_error` when it is none, `overloaded` beyond the index's limit
    */
   take(words: Uint32Array): void {
+    const halves = new Int32Array(words.buffer, words.byteOffset, words.length);
     for (let at = 0; at < words.length; ) {
       const parent = words[at]!;
       const kind = words[at + 1]!;
@@ -40,7 +41,7 @@ export class RankRestorer {
       if (!(end <= words.length) || nodeWords === 0 || kind > (isNamed | isHeld)) throw noImage();
       if (this.blocks.entries + this.blocks.strays + count > this.entriesMax) throw new AppError("overloaded", "the index is too small");
       this.makeRoom(count);
-      this.takeStretch(this.parentAt(parent), kind, words, at + stretchWords, count);
+      this.takeStretch(this.parentAt(parent), kind, halves, at + stretchWords, count);
       at = end;
     }
   }
@@ -58,16 +59,16 @@ export class RankRestorer {
     this.positions = positions;
   }
 
-  private takeStretch(parent: number, kind: number, words: Uint32Array, from: number, count: number): void {
+  private takeStretch(parent: number, kind: number, halves: Int32Array, from: number, count: number): void {
     const { blocks, rank, scaffold, positions } = this;
     const held = (kind & isHeld) !== 0;
     let position = parent;
     for (let at = from, left = count; left > 0; left--) {
       if (parent !== nowhere) {
-        position = blocks.place(position, words[at++]!, words[at++]!, left);
+        position = blocks.place(position, halves[at++]!, halves[at++]!, left);
         if (!held && !blocks.holds(scaffold, position)) blocks.holdStray(scaffold, position);
       }
-      if ((kind & isNamed) !== 0) blocks.name(rank, position, words[at++]!, words[at++]!, held);
+      if ((kind & isNamed) !== 0) blocks.name(rank, position, halves[at++]!, halves[at++]!, held);
       else if (held) blocks.holdStray(rank, position);
       positions[this.ordinals++] = position;
     }
