@@ -9,6 +9,7 @@ import { aiSdk } from "../../services/frontend/test/clients/ai-sdk.ts";
 import { type Bench, type Client, seenBy, startBench } from "../../services/frontend/test/clients/client-bench.ts";
 import { langchain } from "../../services/frontend/test/clients/langchain.ts";
 import { openaiNode } from "../../services/frontend/test/clients/openai-node.ts";
+import { openaiPython } from "../../services/frontend/test/clients/openai-python.ts";
 import { Stack } from "../../services/frontend/test/replay/stack.ts";
 
 const release = "1.6.1";
@@ -28,17 +29,20 @@ await describeProof("features of client libraries on the real frontend", release
   });
   afterAll(() => started.disposeAsync());
 
-  it.each<Client>([openaiNode, ...aiSdk, ...langchain])("$name: those that ours passes, but for the faults of this one", async (client) => {
-    const { expected, lostOnTheRealOne: lost } = client;
-    const seen = await seenBy(client, bench);
-    const differing = Object.keys(expected).filter((name) => {
-      try {
-        expect(seen[name]).toEqual(expected[name]);
-        return false;
-      } catch {
-        return true;
-      }
-    });
-    expect(differing.toSorted()).toEqual(lost.toSorted());
-  });
+  it.each<Client>([openaiNode, openaiPython, ...aiSdk, ...langchain])(
+    "$name: those that ours passes, but for the faults of this one",
+    async (client) => {
+      const { expected, lostOnTheRealOne: lost } = client;
+      const seen = await seenBy(client, bench);
+      const differing = Object.keys(expected).filter((name) => {
+        try {
+          expect(seen[name]).toEqual(expected[name]);
+          return false;
+        } catch {
+          return true;
+        }
+      });
+      expect(differing.toSorted()).toEqual(lost.toSorted());
+    },
+  );
 });
