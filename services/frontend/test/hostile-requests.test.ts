@@ -26,7 +26,7 @@ let port: number;
 
 beforeAll(async () => {
   stack = await Stack.start();
-  const frontend = await stack.frontend(["--enable-anthropic-api"]);
+  const frontend = await stack.frontend(["--enable-anthropic-api", "--router-session-affinity-ttl-secs", "1"]);
   ({ port } = frontend);
   await serveSteadily(stack, frontend.url);
 }, 300_000);

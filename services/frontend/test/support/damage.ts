@@ -124,7 +124,17 @@ const headerNames = [
     "traceparent",
   ],
   ...["x-tenant-id", "x-dynamo-request-priority", "x-dynamo-request-strict-priority", "x-dynamo-session-id", "x-worker-instance-id"],
-  ...["x-dynamo-dp-rank", "x-dynamo-meta-a", "x-dynamo-session-final", "anthropic-version", "tracestate", "expect"],
+  ...[
+    "x-dynamo-dp-rank",
+    "x-dynamo-meta-a",
+    "x-dynamo-session-final",
+    "x-claude-code-session-id",
+    "x-codex-a",
+    "thread-id",
+    "anthropic-version",
+    "tracestate",
+    "expect",
+  ],
 ];
 
 /** Headers with up to two strange ones; three in four stay as they are. */
