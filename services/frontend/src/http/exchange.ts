@@ -62,6 +62,14 @@ export class Exchange {
     return this.#abort.signal.aborted;
   }
 
+  /**
+   * Whether the client is one of OpenAI's libraries, which say so: they take the data of every event for JSON, and openai-python ends a
+   * stream with an exception at an annotation, which has none (1.6.1).
+   */
+  get parsesEveryEvent(): boolean {
+    return this.request.headers["x-stainless-lang"] !== undefined;
+  }
+
   elapsedMs(): number {
     return performance.now() - this.#begun;
   }

@@ -212,11 +212,15 @@ describe("HTTP", () => {
       ]);
     });
 
-    it("pass annotations on as comments", async () => {
+    it("pass annotations on as comments, with a chunk that tells nothing for OpenAI's libraries, which parse every event", async () => {
       bench.script = async function* () {
         yield [encodeItem("json", { event: "my_event", comment: ['{"a":1}', "two\nlines"] }), chunk({ content: "x" }, "stop")];
       };
       expect(await (await bench.chat({ ...hello, stream: true })).text()).toMatch(/^event: my_event\n: {"a":1}\n: two\n: lines\n\ndata: /);
+      const answer = await bench.chat({ ...hello, stream: true }, { "x-stainless-lang": "python" });
+      expect(await answer.text()).toMatch(
+        /^event: my_event\n: {"a":1}\n: two\n: lines\ndata: {"id":"chatcmpl-[^"]+","choices":\[\],[^\n]*"object":"chat.completion.chunk"}\n\ndata: /,
+      );
     });
 
     it.each([

@@ -2,7 +2,7 @@
 //
 //   data: {…}\n\n            an event
 //   event: NAME\ndata: {…}\n\n  one with a name
-//   event: NAME\n: text\n\n  an annotation: a comment for clients that read Dynamo's
+//   event: NAME\n: text\ndata: {…}\n\n  an annotation: a comment for clients that read Dynamo's
 //   :\n\n                    keep-alive while nothing else is said
 //   data: [DONE]\n\n         the end
 //
@@ -26,6 +26,7 @@ export class EventStream implements EventSink {
   readonly #response: ServerResponse;
   readonly #stallMs: number;
   #pending = "";
+  #besideAnnotations = "";
   #keepAlive: NodeJS.Timeout | undefined;
 
   constructor(response: ServerResponse, headers: Readonly<Record<string, string>>, { keepAliveMs, stallMs }: EventStreamOptions) {
@@ -45,9 +46,14 @@ export class EventStream implements EventSink {
     this.#pending += `event: ${event}\ndata: ${json}\n\n`;
   }
 
+  /** @param json of a chunk that tells nothing, which stands beside each annotation from now on */
+  accompanyAnnotations(json: string): void {
+    this.#besideAnnotations = `data: ${json}\n`;
+  }
+
   annotation(event: string, comments: readonly string[]): void {
     const lines = comments.map((comment) => `: ${comment.replaceAll("\n", "\n: ")}\n`);
-    this.#pending += `event: ${event}\n${lines.join("")}\n`;
+    this.#pending += `event: ${event}\n${lines.join("")}${this.#besideAnnotations}\n`;
   }
 
   flush(): Promise<void> {

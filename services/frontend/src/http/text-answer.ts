@@ -1,4 +1,5 @@
 // The answer of a Text worker: its own chunks, in the form of the API that was asked, streamed or folded.
+import { ChatChunks, CompletionChunks } from "../postprocess/chunks.ts";
 import { ChatChunkPieces, StreamedText, TextReader, type TextChunk, UnaryText } from "../postprocess/text-chunks.ts";
 import { type Answer, relay } from "../postprocess/relay.ts";
 import { FoldedChat } from "../postprocess/unary-answer.ts";
@@ -31,12 +32,21 @@ export async function answerFromText(asked: TextRequest, exchange: Exchange, set
     return exchange.json(answer.body());
   }
   const events = exchange.events(settings.keepAliveMs);
+  if (exchange.parsesEveryEvent) events.accompanyAnnotations(emptyChunk(request, exchange));
   await tellInStream(events, openAiFailure(events), exchange, async () => {
     if (request.members.nvext?.annotations?.includes("request_id")) {
       events.annotation("request_id", [JSON.stringify(exchange.contextId)]);
     }
     await tell(new StreamedText(events, request.kind));
   });
+}
+
+/** In the form of chunks.ts: the worker's own names are not known before its first chunk. */
+function emptyChunk({ kind, members: { model } }: TextRequest["request"], { contextId, receivedAtMs }: Exchange): string {
+  const created = Math.floor(receivedAtMs / 1000);
+  return kind === "chat"
+    ? new ChatChunks({ id: `chatcmpl-${contextId}`, model, created }).empty()
+    : new CompletionChunks({ id: `cmpl-${contextId}`, model, created }).empty();
 }
 
 /** A chat in the form of another API. @throws AppError for what ends the request; inside a stream it was told before */

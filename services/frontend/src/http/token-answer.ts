@@ -8,7 +8,7 @@
 import { routingQualityAnnotation, toAppError } from "@mm-router/protocol";
 import { CompletionAggregate } from "../postprocess/aggregate.ts";
 import { ChatAnswer } from "../postprocess/chat-answer.ts";
-import { type AnswerIdentity, CompletionChunks } from "../postprocess/chunks.ts";
+import { type AnswerIdentity, ChatChunks, CompletionChunks } from "../postprocess/chunks.ts";
 import type { LogprobOptions } from "../postprocess/logprobs.ts";
 import { mergedNvext } from "../postprocess/nvext-fields.ts";
 import type { Answer } from "../postprocess/relay.ts";
@@ -57,6 +57,7 @@ export async function answerChatTokens(
   };
   if (streams) {
     const events = exchange.events(settings.keepAliveMs);
+    if (surface.isOpenAiChat && exchange.parsesEveryEvent) events.accompanyAnnotations(new ChatChunks(identity).empty());
     const stream = surface.stream(events, identity, job.usage.promptTokens);
     await tellInStream(events, stream, exchange, async () => {
       annotate(request, exchange, events);
@@ -108,6 +109,8 @@ async function streamCompletion(
   settings: StreamSettings,
 ): Promise<void> {
   const events = exchange.events(settings.keepAliveMs);
+  const identity = completionIdentity(request, exchange.contextId, exchange);
+  if (exchange.parsesEveryEvent) events.accompanyAnnotations(new CompletionChunks(identity).empty());
   const logprobs = logprobOptions(request);
   const answerOf = (job: RunningJob) =>
     new StreamedCompletion(events, {
@@ -186,7 +189,7 @@ function logprobOptions({ logprobs, members, text }: TokenRequest): LogprobOptio
   return logprobs && { text, top: logprobs.top, asTokenIds: members.return_tokens_as_token_ids === true };
 }
 
-/** What `nvext.annotations` asked for: events before all data, of which OpenAI clients see nothing. */
+/** What `nvext.annotations` asked for: events before all data. */
 function annotate({ members, prompts }: TokenRequest, { contextId }: Exchange, events: EventStream): void {
   const [prompt] = prompts;
   for (const name of members.nvext?.annotations ?? []) {

@@ -35,7 +35,7 @@ export class ChatChunks {
   readonly #reasoningField: string;
 
   /** @param reasoningField name of the member that holds thoughts */
-  constructor({ id, model, created }: AnswerIdentity, reasoningField: string) {
+  constructor({ id, model, created }: AnswerIdentity, reasoningField = "reasoning_content") {
     this.#head = `{"id":${JSON.stringify(id)},"choices":[`;
     this.#tail = `],"created":${created},"model":${JSON.stringify(model)},"object":"chat.completion.chunk"`;
     this.#reasoningField = reasoningField;
@@ -50,6 +50,11 @@ export class ChatChunks {
   /** The chunk without choices that ends a stream with usage. */
   usage(usage: Usage): string {
     return `${this.#head}${this.#tail}${extrasJson({ usage })}}`;
+  }
+
+  /** A chunk that tells nothing. */
+  empty(): string {
+    return `${this.#head}${this.#tail}}`;
   }
 
   #delta({ content, reasoning, toolCalls }: ChatPiece, role: boolean): string {
@@ -84,6 +89,11 @@ export class CompletionChunks {
 
   usage(usage: Usage): string {
     return `${this.#head}${this.#tail}${this.#usageJson({ usage })}}`;
+  }
+
+  /** A chunk that tells nothing. */
+  empty(): string {
+    return this.#head + this.#tail + "null}";
   }
 
   #usageJson({ usage, nvext }: ChunkExtras): string {

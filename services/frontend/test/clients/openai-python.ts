@@ -1,7 +1,6 @@
 // The official OpenAI client for Python: one program runs all features (openai_python.py).
 //
-// Not among them: annotations in a stream (nvext.annotations). They are events without data, here as on the real frontend, and the
-// library takes any event's data for JSON.
+// Annotations in a stream are events without data on the real frontend, and the library takes any event's data for JSON.
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -64,6 +63,7 @@ const expected = {
   "the sentence of a 400": ["BadRequestError", "Error code: 400 - Validation: Temperature must be between 0 and 2, got 3"],
   "the sentence of a worker's 400": ["BadRequestError", "Error code: 400 - ValueError: bad value here"],
   "an error inside a stream": ["Some text", ["APIError", "Internal server error"]],
+  "annotations in a stream": [hello, 1],
   "the request's id": true,
 };
 
@@ -74,6 +74,6 @@ const features: Features = Object.fromEntries(
 export const openaiPython: Client = {
   name: "openai-python",
   expected,
-  lostOnTheRealOne: ["a Text worker's calls", "the request's id"],
+  lostOnTheRealOne: ["a Text worker's calls", "annotations in a stream", "the request's id"],
   features,
 };

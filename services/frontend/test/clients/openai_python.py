@@ -123,6 +123,12 @@ def error_in_stream():
     return ["".join(text), said]
 
 
+def annotated():
+    chunks = list(chat.create(stream=True, extra_body={"nvext": {"annotations": ["request_id"]}}, **ask("default")))
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    return [text, sum(not chunk.choices for chunk in chunks)]
+
+
 features = {
     "models": lambda: [sorted(entry.id for entry in client.models.list()), client.models.retrieve("test/tok").id],
     "chat": lambda: [first(chat.create(**ask("cu"))).content, chat.create(**ask("cu")).usage.to_dict()],
@@ -150,6 +156,7 @@ features = {
     "the sentence of a 400": lambda: sentence(lambda: chat.create(**ask("default"), temperature=3)),
     "the sentence of a worker's 400": lambda: sentence(lambda: chat.create(**ask("valueerr"))),
     "an error inside a stream": error_in_stream,
+    "annotations in a stream": annotated,
     "the request's id": request_id,
 }
 
